@@ -7,7 +7,7 @@ written with the row, so they only announce messages that are stored durably.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,50 +19,18 @@ from ivr.audio import wav
 from ivr.clock import Clock
 from ivr.errors import BoxDeleted, IvrError, StoreError
 from ivr.ids import IdGenerator
+from ivr.mailbox.box_settings import ID_LENGTH
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.caller_id import sip_address
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.takes import Takes
+from ivr.mailbox.takes import PendingDeliveries, Takes
 from ivr.storage.protocols import AudioStore, MessageStore
 from ivr.storage.records import Caller, Folder, Forwarder, Message, Take
 
 COPIES_PAYLOAD_KEY = "copies"
-"""In the payload of a take: ids of further boxes that the message is for."""
+"""In the payload of a take: ids of the further boxes that the message, or the forwarded message, is for."""
 
 log = structlog.get_logger()
-
-
-class PendingDeliveries:
-    """Messages of this process that are recorded but not in their box yet: the fsync takes a moment."""
-
-    def __init__(self) -> None:
-        self._events_by_box: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
-
-    @contextmanager
-    def track(self, box_id: str) -> Iterator[None]:
-        """Count a message as pending for the box while the context is open."""
-        done = asyncio.Event()
-        self._events_by_box[box_id].add(done)
-        try:
-            yield
-        finally:
-            done.set()
-            self._events_by_box[box_id].discard(done)
-            if not self._events_by_box[box_id]:
-                del self._events_by_box[box_id]
-
-    async def wait_until_done(self, box_id: str, timeout_s: float = 1.0) -> None:
-        """Wait until the messages pending now are in the box, at most `timeout_s` seconds.
-
-        An owner who logs in right after a caller hung up then hears that message in the same call.
-        """
-        if box_id in self._events_by_box:
-            waits = [asyncio.ensure_future(done.wait()) for done in self._events_by_box[box_id]]
-            try:
-                await asyncio.wait(waits, timeout=timeout_s)
-            finally:
-                for wait in waits:
-                    wait.cancel()
 
 
 class Delivery:
@@ -78,9 +46,10 @@ class Delivery:
         self._ids = ids
         self.pending_deliveries = PendingDeliveries()
 
-    async def deliver(self, take: Take, mailbox: Mailbox) -> Message:
-        """Turn a caller's take into a new message. The quota does not apply: it was checked before the recording.
+    async def deliver(self, take: Take, mailbox: Mailbox, copies_for: Iterable[Mailbox] = ()) -> Message:
+        """Turn a take into a new message, with copies for further boxes. The quota was checked before the recording.
 
+        The take ends with the message, after its copies: what a crash interrupts is delivered again, each copy once.
         Raises `NotFound` if the take was delivered or discarded already, `InvalidAudio`, `StoreError`.
         """
         with self.pending_deliveries.track(mailbox.id):
@@ -105,6 +74,7 @@ class Delivery:
                 mailbox,
             )
             try:
+                await self._deliver_copies(message, copies_for)
                 await self.commit(message, take.id, exempt_from_quota=True)
             except BoxDeleted:
                 await asyncio.to_thread(self._recordings.remove, target)
@@ -113,13 +83,18 @@ class Delivery:
             return message
 
     async def deliver_fallback_recording(
-        self, path: Path, mailbox: Mailbox, message_id: str, caller: Caller, time: int
-    ) -> Message | None:
-        """Turn a recording of the dialplan into a new message; None if a message with that id exists or existed.
+        self,
+        path: Path,
+        mailbox: Mailbox,
+        message_id: str,
+        caller: Caller,
+        time: int,
+        copies_for: Iterable[Mailbox] = (),
+    ) -> None:
+        """Turn a recording of the dialplan into a new message, unless one with that id exists or existed, and copies.
 
         The source file is removed last. Raises `InvalidAudio`, `NotFound`, `StoreError`.
         """
-        message = None
         if not await self._messages.is_known(message_id):
             target = self._recordings.message_path(mailbox.account_id, message_id)
             size = await asyncio.to_thread(self._recordings.copy_and_repair, path, target)
@@ -134,9 +109,10 @@ class Delivery:
                 caller=caller,
                 retention_from=int(self._clock.now()),
             )
-            await self.commit(self._with_addresses(message, mailbox), exempt_from_quota=True)
+            message = self._with_addresses(message, mailbox)
+            await self._deliver_copies(message, copies_for)
+            await self.commit(message, exempt_from_quota=True)
         await asyncio.to_thread(self._recordings.remove, path)
-        return message
 
     async def import_recording(
         self,
@@ -184,28 +160,29 @@ class Delivery:
         take: Take | None = None,
         *,
         sender: Mailbox,
+        copies_for: Iterable[Mailbox] = (),
         suppress_notifications: bool = False,
     ) -> Message:
         """Copy a message to another box, with an intro of the sender in front; caller, time and urgency stay.
 
-        `sender`: the mailbox whose owner forwards it. `take`: recording of the intro; it ends with this call. An intro
-        that the message already has stays unless there is a new one. Raises `NotFound`, `StoreError`, and `BoxFull` if
-        there is no take: with one, the quota was checked before the recording.
+        `sender`: the mailbox whose owner forwards it. `take`: recording of the intro; it ends with this call. With it,
+        the message also goes to `copies_for`. An intro that the message already has stays unless there is a new one.
+        Raises `NotFound`, `StoreError`, and `BoxFull` if there is no take: with one, the quota was checked before the
+        recording.
         """
         message = replace(message, forwarded_by=Forwarder(sender.id, sender.number, sender.settings.name))
         if take is None:
             return await self._commit_copy(
                 message, await self._clone(message, destination), suppress_notifications=suppress_notifications
             )
-        payload = take.payload or {}
-        copy = await self._clone(_strip_intro(message), destination, payload["message_id"])
-        media_id = str(payload["media_id"])
-        target = self._recordings.media_path(destination.account_id, media_id)
-        size = await asyncio.to_thread(self._recordings.copy_and_repair, Path(take.path), target)
-        intro_ms = wav.length_ms_from_size(size)
-        copy = replace(
-            copy, intro_id=media_id, intro_ms=intro_ms, bytes=copy.bytes + size, length_ms=copy.length_ms + intro_ms
-        )
+        payload, original = take.payload or {}, _strip_intro(message)
+        for further in copies_for:
+            copy_id = _copy_id(payload["message_id"], further)
+            with _log_failed_copy(copy_id, further):
+                if not await self._messages.is_known(copy_id):
+                    copy = await self._clone_with_intro(original, further, take, copy_id, self._ids.new_document_id())
+                    await self.commit(copy, exempt_from_quota=True)
+        copy = await self._clone_with_intro(original, destination, take, payload["message_id"], payload["media_id"])
         await self.commit(copy, take.id, suppress_notifications=suppress_notifications, exempt_from_quota=True)
         await self._takes.delete_file(take)
         return copy
@@ -228,14 +205,6 @@ class Delivery:
             raise
         await self.delete_audio_files(purged)
         return copies
-
-    async def carbon_copy(self, message: Message, destination: Mailbox) -> Message:
-        """Copy a message to a further box that the caller left it for; exempt from the quota.
-
-        Raises `NotFound`, `StoreError`.
-        """
-        copy = await self._clone(message, destination)
-        return await self._commit_copy(message, copy, exempt_from_quota=True)
 
     async def transfer(
         self, message: Message, destination: Mailbox, *, expected_revision: int | None = None
@@ -286,6 +255,29 @@ class Delivery:
                     except StoreError as error:
                         log.warning("message.audio_removal_failed", message=message.id, error=str(error))
 
+    async def _deliver_copies(self, message: Message, destinations: Iterable[Mailbox]) -> None:
+        """Copy a message, before it is committed, to the further boxes that it is for; exempt from the quota.
+
+        Their ids follow from that of the message, so delivering it again adds none twice. Raises `StoreError`.
+        """
+        for destination in destinations:
+            copy_id = _copy_id(message.id, destination)
+            with _log_failed_copy(copy_id, destination):
+                if not await self._messages.is_known(copy_id):
+                    copy = await self._clone(message, destination, copy_id)
+                    await self._commit_copy(message, copy, exempt_from_quota=True)
+
+    async def _clone_with_intro(
+        self, message: Message, destination: Mailbox, take: Take, message_id: str, media_id: str
+    ) -> Message:
+        copy = await self._clone(message, destination, message_id)
+        target = self._recordings.media_path(destination.account_id, media_id)
+        size = await asyncio.to_thread(self._recordings.copy_and_repair, Path(take.path), target)
+        intro_ms = wav.length_ms_from_size(size)
+        return replace(
+            copy, intro_id=media_id, intro_ms=intro_ms, bytes=copy.bytes + size, length_ms=copy.length_ms + intro_ms
+        )
+
     async def _commit_copy(
         self, message: Message, copy: Message, *, suppress_notifications: bool = False, exempt_from_quota: bool = False
     ) -> Message:
@@ -325,23 +317,31 @@ class Delivery:
         return replace(message, from_uri=from_uri, to_uri=f"{mailbox.number}@{realm}")
 
 
-async def deliver_copies(take: Take, message: Message, *, boxes: Boxes, delivery: Delivery) -> None:
-    """Copy a delivered message to the further boxes that it is for.
+async def find_copy_recipients(take: Take, boxes: Boxes) -> list[Mailbox]:
+    """Return the further boxes that a take is for, which its payload names. Those that are gone are logged."""
+    found = []
+    for box_id in (take.payload or {}).get(COPIES_PAYLOAD_KEY, ()):
+        with _log_failed_copy(take.id, box_id):
+            found.append(await boxes.get(box_id))
+    return found
 
-    The boxes stand in the payload of the take from its beginning, so a take that is recovered after a crash reaches
-    them too. A crash between the message and its copies loses the copies, never the message.
-    """
-    await copy_to_boxes(message, (take.payload or {}).get(COPIES_PAYLOAD_KEY, ()), boxes=boxes, delivery=delivery)
+
+@contextmanager
+def _log_failed_copy(message_id: str, destination: Mailbox | str) -> Iterator[None]:
+    """Log an error of one copy, but raise `StoreError`: then the take remains, and the recovery delivers it again."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except IvrError as error:
+        box_id = destination if isinstance(destination, str) else destination.id
+        log.error("message.copy_failed", message=message_id, box=box_id, reason=str(error))
 
 
-async def copy_to_boxes(message: Message, box_ids: Iterable[str], *, boxes: Boxes, delivery: Delivery) -> None:
-    """Copy a message that a caller left to further boxes. A copy that fails is logged."""
-    for box_id in box_ids:
-        try:
-            copy = await delivery.carbon_copy(message, await boxes.get(box_id))
-            log.info("message.copied", message=message.id, box=box_id, copy=copy.id)
-        except IvrError as error:
-            log.error("message.copy_failed", message=message.id, box=box_id, reason=str(error))
+def _copy_id(message_id: str, destination: Mailbox) -> str:
+    """Return the id of the copy of a message for a box: always the same, with the month of the message."""
+    month = message_id.partition("-")[0]
+    return f"{month}-{hashlib.sha256(f'{message_id} {destination.id}'.encode()).hexdigest()[:ID_LENGTH]}"
 
 
 def _strip_intro(message: Message) -> Message:

@@ -8,6 +8,7 @@ of its owner until the next login.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -40,6 +41,39 @@ class TakeSource:
     channel: str
     call_id: str
     caller: Caller
+
+
+class PendingDeliveries:
+    """Messages of this process that are recorded but not in their box yet: the fsync takes a moment."""
+
+    def __init__(self) -> None:
+        self._events_by_box: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+
+    @contextmanager
+    def track(self, box_id: str) -> Iterator[None]:
+        """Count a message as pending for the box while the context is open."""
+        done = asyncio.Event()
+        self._events_by_box[box_id].add(done)
+        try:
+            yield
+        finally:
+            done.set()
+            self._events_by_box[box_id].discard(done)
+            if not self._events_by_box[box_id]:
+                del self._events_by_box[box_id]
+
+    async def wait_until_done(self, box_id: str, timeout_s: float = 1.0) -> None:
+        """Wait until the messages pending now are in the box, at most `timeout_s` seconds.
+
+        An owner who logs in right after a caller hung up then hears that message in the same call.
+        """
+        if box_id in self._events_by_box:
+            waits = [asyncio.ensure_future(done.wait()) for done in self._events_by_box[box_id]]
+            try:
+                await asyncio.wait(waits, timeout=timeout_s)
+            finally:
+                for wait in waits:
+                    wait.cancel()
 
 
 class Takes:

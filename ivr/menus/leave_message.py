@@ -10,7 +10,7 @@ import structlog
 from ivr.audio.formats import Sound
 from ivr.call.arguments import Recipient
 from ivr.errors import NotFound, UnplayableSound
-from ivr.mailbox.delivery import COPIES_PAYLOAD_KEY, deliver_copies
+from ivr.mailbox.delivery import COPIES_PAYLOAD_KEY, find_copy_recipients
 from ivr.mailbox.mailbox import MIN_RECORDING_MS, Mailbox
 from ivr.menus import dialplan_status
 from ivr.menus.context import CallContext
@@ -111,8 +111,8 @@ class LeaveMessage(Recorder):
 
     async def _store_take(self, take: Take) -> None:
         marked = replace(take, payload={**(take.payload or {}), "urgent": self._urgent})
-        message = await self.services.delivery.deliver(marked, self._mailbox)
-        await deliver_copies(marked, message, boxes=self.services.boxes, delivery=self.services.delivery)
+        copies_for = await find_copy_recipients(marked, self.services.boxes)
+        message = await self.services.delivery.deliver(marked, self._mailbox, copies_for)
         await dialplan_status.report_message_left(self.call, message)
         self.call.journal.note("message left", message=message.id, length_ms=message.length_ms, urgent=message.urgent)
 

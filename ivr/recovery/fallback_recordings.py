@@ -20,7 +20,7 @@ import structlog
 from ivr.clock import EARLIEST_PLAUSIBLE_TIME, Clock
 from ivr.errors import InvalidAudio, IvrError
 from ivr.mailbox.boxes import Boxes
-from ivr.mailbox.delivery import Delivery, copy_to_boxes
+from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.recording_check import find_shortfall
 from ivr.mailbox.voicemail_settings import DAY_S
@@ -151,12 +151,10 @@ class FallbackRecordingImporter:
                 await asyncio.to_thread(self._recordings.remove, path)
             else:
                 caller = Caller(recording.caller_number)
-                message = await self._delivery.deliver_fallback_recording(
-                    path, mailbox, recording.message_id, caller, self._time_of(recording)
+                copies_for = await self._find_copy_recipients(mailbox)
+                await self._delivery.deliver_fallback_recording(
+                    path, mailbox, recording.message_id, caller, self._time_of(recording), copies_for
                 )
-                if message:
-                    copies = await self._copy_recipient_ids(mailbox)
-                    await copy_to_boxes(message, copies, boxes=self._boxes, delivery=self._delivery)
                 log.info("fallback_recording.delivered", file=path.name, message=recording.message_id, box=mailbox.id)
         except InvalidAudio as error:
             self._postpone(path, str(error), "examine the file and move it away")
@@ -165,11 +163,11 @@ class FallbackRecordingImporter:
             log.error("fallback_recording.failed", file=path.name, reason=str(error), retry_in_s=retry_in_s)
             self._retry_at[str(path)] = self._clock.monotonic() + retry_in_s
 
-    async def _copy_recipient_ids(self, mailbox: Mailbox) -> list[str]:
-        """Return the ids of the mailboxes that get a copy of what callers leave in `mailbox`."""
+    async def _find_copy_recipients(self, mailbox: Mailbox) -> list[Mailbox]:
+        """Return the mailboxes that get a copy of what callers leave in `mailbox`."""
         numbers = mailbox.settings.copy_to
         found = [await self._boxes.find_by_number(mailbox.account_id, number) for number in numbers]
-        return [box.id for box in found if box and box.settings.enabled and box.id != mailbox.id]
+        return [box for box in found if box and box.settings.enabled and box.id != mailbox.id]
 
     def _time_of(self, recording: FallbackRecording) -> int:
         """Return when the message was left; the present time if the clock was not set then."""

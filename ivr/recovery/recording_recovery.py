@@ -21,7 +21,7 @@ import structlog
 from ivr.clock import Clock
 from ivr.errors import InvalidAudio, IvrError, NotFound
 from ivr.mailbox.boxes import Boxes
-from ivr.mailbox.delivery import Delivery, deliver_copies
+from ivr.mailbox.delivery import Delivery, find_copy_recipients
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.takes import REPLACES_PAYLOAD_KEY, Takes
 from ivr.recovery.fallback_recordings import DEFAULT_TIMING, FallbackRecordingImporter, GrowthMonitor, RecoveryTiming
@@ -66,8 +66,8 @@ class TakeRecovery:
         elif take.purpose is RecordingPurpose.INTRO:
             await self._recover_intro(take, mailbox)
         elif take.purpose is RecordingPurpose.MESSAGE:
-            message = await self._delivery.deliver(take, mailbox)
-            await deliver_copies(take, message, boxes=self._boxes, delivery=self._delivery)
+            copies_for = await find_copy_recipients(take, self._boxes)
+            message = await self._delivery.deliver(take, mailbox, copies_for)
             log.info("take.recovered", take=take.id, message=message.id, length_ms=message.length_ms)
         else:
             await self._takes.mark_awaiting_owner(take)
@@ -81,7 +81,8 @@ class TakeRecovery:
         payload = take.payload or {}
         original = await self._messages.get(source.id, str(payload["original"]), 0)
         destination = await self._boxes.get(str(payload["destination"]))
-        await self._delivery.forward(original, destination, take, sender=source)
+        copies_for = await find_copy_recipients(take, self._boxes)
+        await self._delivery.forward(original, destination, take, sender=source, copies_for=copies_for)
         log.info("take.recovered", take=take.id, forwarded=original.id)
 
 
