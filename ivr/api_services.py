@@ -8,7 +8,6 @@ from ivr.api.audio_links import AudioLinks
 from ivr.api.dependencies import ApiLimits, ApiServices, AudioServices, AuthServices, MailboxServices
 from ivr.directory.rate_limit import RateLimiter
 from ivr.mailbox.bulk import BulkOperations
-from ivr.mailbox.greetings import GreetingUploads
 from ivr.mailbox.owner_changes import OwnerChanges
 from ivr.storage.read_cache import ReadCache
 from ivr.storage.sqlite.listing import SqliteListing
@@ -41,7 +40,7 @@ def build_api_services(app: App) -> ApiServices:
         ),
         audio=AudioServices(
             uploads=app.uploads,
-            greeting_uploads=GreetingUploads(store=app.media, recordings=app.recordings, clock=app.clock, ids=app.ids),
+            greeting_uploads=app.voicemail_services.greeting_uploads,
             renditions=app.renditions("renditions"),
             links=AudioLinks(app.peppers, app.clock, lifetime_s=api.link_lifetime_s),
         ),

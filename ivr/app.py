@@ -15,7 +15,7 @@ from ivr.clock import Clock
 from ivr.directory.directory import Directory
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.delivery import Delivery
-from ivr.mailbox.greetings import Greetings
+from ivr.mailbox.greetings import Greetings, GreetingUploads
 from ivr.mailbox.mailbox import Capacity
 from ivr.mailbox.pins import Pins
 from ivr.mailbox.takes import Takes
@@ -211,6 +211,7 @@ class App(Stores):
             takes=self.takes,
             delivery=self.delivery,
             greetings=Greetings(store=self.media, takes=self.takes, recordings=self.recordings, clock=self.clock),
+            greeting_uploads=GreetingUploads(self.media, self.recordings, self.clock, self.ids),
             capacity=Capacity(messages=self.messages, clock=self.clock),
             undelivered_mail=self.undelivered_mail,
             audit_log=self.audit_log,

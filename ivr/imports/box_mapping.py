@@ -39,7 +39,6 @@ EXPECTED_VALUES = {
     "messagewrap": "",
     "searchcontexts": "no",
     "usedirectory": "",
-    "sendvoicemail": "",
     "attachextrecs": "no",
     "forward_urgent_auto": "no",
     "tempgreetwarn": "",
@@ -189,6 +188,8 @@ def _box_fields(box: ConfMailbox, conf: VoicemailConf, stored_messages: int, war
         fields["review"] = False
     if box.is_on("hidefromdir"):
         fields["in_directory"] = False
+    if not box.is_on("sendvoicemail", default=True):
+        fields["may_send_messages"] = False
     if not box.is_on("moveheard", default=True):
         fields["after_heard"] = "keep"
     _add_numbers(box, fields, stored_messages, warn)

@@ -148,6 +148,8 @@ class BoxSettings(SettingsDocument):
     seek_duration_ms: Annotated[int, Field(ge=0, le=10**8)] = 10_000
     vm_message_forward_type: Literal["only_forward", "prepend_forward"] = "only_forward"
     after_forward_action: Literal["prompt", "save", "delete"] = "save"
+    may_send_messages: bool = True
+    """Whether the owner may record messages for other mailboxes by phone."""
     after_heard: Literal["save", "keep"] = "save"
     """Whether a new message that was played to its end is saved, or stays new until its owner decides."""
 

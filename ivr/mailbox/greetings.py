@@ -135,7 +135,7 @@ class GreetingFiles:
 
 
 class GreetingUploads:
-    """The greetings of all mailboxes, as REST clients manage them."""
+    """The stored greetings of all mailboxes: uploads, and earlier greetings that can be used again."""
 
     def __init__(self, store: MediaStore, recordings: AudioStore, clock: Clock, ids: IdGenerator) -> None:
         self._store = store

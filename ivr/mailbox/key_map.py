@@ -36,6 +36,7 @@ DEFAULT_BINDINGS = (
     KeyBinding("main", "hear_new", "1"),
     KeyBinding("main", "hear_saved", "2"),
     KeyBinding("main", "hear_deleted", "3"),
+    KeyBinding("main", "compose", "4"),
     KeyBinding("main", "configure", "5"),
     KeyBinding("main", "exit", "#"),
     KeyBinding("message", "keep", "1"),
@@ -51,9 +52,17 @@ DEFAULT_BINDINGS = (
     KeyBinding("message", "pause", "*"),
     KeyBinding("message", "envelope", "#"),
     KeyBinding("message", "file_message", ""),
+    KeyBinding("message", "reply", ""),
+    KeyBinding("callback", "call_sender", "1"),
+    KeyBinding("callback", "send_reply", "2"),
+    KeyBinding("callback", "cancel", "0"),
     KeyBinding("forward", "prepend", "1"),
     KeyBinding("forward", "plain", "2"),
+    KeyBinding("forward", "add_recipient", "3"),
     KeyBinding("forward", "cancel", "0"),
+    KeyBinding("compose", "record_message", "1"),
+    KeyBinding("compose", "add_recipient", "3"),
+    KeyBinding("compose", "cancel", "0"),
     KeyBinding("settings", "record_unavailable", "1"),
     KeyBinding("settings", "record_name", "2"),
     KeyBinding("settings", "set_pin", "3"),
@@ -63,8 +72,13 @@ DEFAULT_BINDINGS = (
     KeyBinding("settings", "clock", "7"),
     KeyBinding("settings", "language", "8"),
     KeyBinding("settings", "record_busy", "*"),
+    KeyBinding("settings", "choose_greeting", "#"),
     KeyBinding("settings", "more", "9"),
     KeyBinding("settings", "return_main_menu", "0"),
+    KeyBinding("greetings", "use_greeting", "1"),
+    KeyBinding("greetings", "hear_greeting", "2"),
+    KeyBinding("greetings", "next_greeting", "3"),
+    KeyBinding("greetings", "cancel", "0"),
 )
 
 PRESETS: dict[str, dict[str, str]] = {
@@ -81,7 +95,21 @@ ACTION_ALIASES = {
 """Kazoo's schema and Kazoo's code name three actions differently; both names are accepted."""
 
 ACTIONS = frozenset(row.action for row in DEFAULT_BINDINGS)
-YIELDING_ACTIONS = frozenset({"language", "record_busy"})
+YIELDING_ACTIONS = frozenset(
+    {
+        "language",
+        "record_busy",
+        "compose",
+        "call_sender",
+        "send_reply",
+        "add_recipient",
+        "record_message",
+        "choose_greeting",
+        "use_greeting",
+        "hear_greeting",
+        "next_greeting",
+    }
+)
 """Actions that have no key where a site gives theirs to another action: it may have done so before they existed."""
 
 

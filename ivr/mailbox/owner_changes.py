@@ -129,6 +129,7 @@ OWNER_BOUNDS: Mapping[str, Bound | None] = {
     "seek_duration_ms": _any_value,
     "vm_message_forward_type": _any_value,
     "after_forward_action": _any_value,
+    "may_send_messages": ADMINISTRATOR,
     "after_heard": _any_value,
     "notify_email_addresses": _recipients,
     "notify_email": _recipients,

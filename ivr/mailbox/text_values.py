@@ -128,10 +128,11 @@ def _common_length(one: str, other: str) -> int:
 
 
 def merge_value(current: object, new: object) -> object:
-    """Return `new`, merged key by key if both are objects; null removes a key."""
+    """Return `new`, merged key by key if both are objects, and so are their values; null removes a key."""
     if not isinstance(new, dict) or not isinstance(current, dict):
         return new
-    return {key: value for key, value in {**current, **new}.items() if value is not None}
+    merged = {**current, **{key: merge_value(current.get(key), value) for key, value in new.items()}}
+    return {key: value for key, value in merged.items() if value is not None}
 
 
 def _holds_text(path: Sequence[str]) -> bool:
@@ -160,6 +161,8 @@ def _types_of(model: type[BaseModel], path: Sequence[str]) -> Iterator[list[Any]
     if len(path) > 1:
         if nested := nested_model(annotation):
             yield from _types_of(nested, path[1:])
+        elif get_origin(annotation) is dict and len(path) == 2:
+            yield [_without_metadata(get_args(annotation)[1])]
         return
     types = map(_without_metadata, get_args(annotation) if _is_union(annotation) else [annotation])
     yield [_without_metadata(one) for one in types if one is not NoneType]

@@ -13,6 +13,7 @@ PROMPTS = {
     CallBackRefusal.NOT_ALLOWED: "callback/not-allowed",
     CallBackRefusal.NO_SUCH_NUMBER: "callback/no-such-number",
 }
+MAX_ROUNDS = 3
 
 
 class CallBackToCaller(OwnerMenu):
@@ -44,6 +45,23 @@ class CallBackToCaller(OwnerMenu):
         for extension in extensions_to_dial(self.mailbox, self._message):
             if await self.call.extension_exists(context, extension):
                 return extension
+        return None
+
+
+class AnswerSender(OwnerMenu):
+    """Asks how to answer a message, where the owner can call back as well as send a message."""
+
+    async def run(self) -> str | None:
+        """Return the action; None if the owner goes back to the message."""
+        options = {"call_sender": "callback", "send_reply": "reply", "cancel": "back-to-messages"}
+        keys = {option: self.key_map.key_for("callback", action) for action, option in options.items()}
+        for _ in range(MAX_ROUNDS):
+            key = await self.ask_key(*(self.language.menu_option(option, key) for option, key in keys.items() if key))
+            action = "cancel" if key == "*" else self.key_map.action_for("callback", key)
+            if action:
+                return None if action == "cancel" else action
+            if key:
+                await self.reject("entry/invalid")
         return None
 
 

@@ -17,7 +17,7 @@ from ivr.directory.pin_lockout import PinAttempt
 from ivr.errors import NotFound
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.delivery import Delivery
-from ivr.mailbox.greetings import Greetings
+from ivr.mailbox.greetings import Greetings, GreetingUploads
 from ivr.mailbox.mailbox import Capacity, Mailbox
 from ivr.mailbox.pins import Pins
 from ivr.mailbox.takes import Takes, TakeSource
@@ -38,6 +38,7 @@ class VoicemailServices:
     takes: Takes
     delivery: Delivery
     greetings: Greetings
+    greeting_uploads: GreetingUploads
     capacity: Capacity
     undelivered_mail: UndeliveredMailStore
     audit_log: AuditLog

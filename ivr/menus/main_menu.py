@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from ivr.audio.formats import Sound
+from ivr.errors import IvrError
+from ivr.menus.compose import Compose
 from ivr.menus.context import OwnerSession
-from ivr.menus.menu import NextStep, OwnerMenu
+from ivr.menus.menu import NextStep, OwnerMenu, prompt_for
 from ivr.menus.message_menu import MessageMenu
 from ivr.menus.settings_menu import SettingsMenu
 from ivr.prompts.voice import Prompt
@@ -24,7 +26,9 @@ class MainMenu(OwnerMenu):
         self._just_signed_in = just_signed_in
 
     async def run(self) -> NextStep:
-        for _ in range(MAX_ROUNDS):
+        rounds = 0
+        while rounds < MAX_ROUNDS:
+            rounds += 1
             counts = await self.call.run_while_listening(self._load_counts())
             if self._just_signed_in and self._should_autoplay(counts):
                 self._just_signed_in = False
@@ -34,6 +38,9 @@ class MainMenu(OwnerMenu):
             match self.key_map.action_for("main", key):
                 case ("hear_new" | "hear_saved" | "hear_deleted") as action:
                     return MessageMenu(self.session, FOLDERS[action], parent=self)
+                case "compose" if self.mailbox.settings.may_send_messages:
+                    rounds = 0
+                    await self._compose()
                 case "configure" if not self.mailbox.settings.not_configurable:
                     return SettingsMenu(self.session, make_parent=MainMenu)
                 case "exit":
@@ -43,6 +50,12 @@ class MainMenu(OwnerMenu):
                 case _:
                     await self.reject("entry/invalid")
         return await self.say_goodbye()
+
+    async def _compose(self) -> None:
+        try:
+            await Compose(self.session).run()
+        except IvrError as error:
+            await self.report_error(error, prompt_for(error))
 
     async def _load_counts(self) -> FolderCounts:
         """Return the counts, including messages whose delivery is about to complete."""
@@ -59,6 +72,7 @@ class MainMenu(OwnerMenu):
             "hear_new": counts.new > 0,
             "hear_saved": counts.saved > 0,
             "hear_deleted": counts.deleted > 0,
+            "compose": self.mailbox.settings.may_send_messages,
             "configure": not self.mailbox.settings.not_configurable,
             "exit": True,
         }

@@ -12,13 +12,16 @@ import structlog
 
 from ivr.errors import IvrError, NotFound, PastRetention
 from ivr.mailbox.folder_cursor import FolderCursor
+from ivr.mailbox.mailbox import Mailbox
 from ivr.menus import menu
-from ivr.menus.call_back import CallBackToCaller
+from ivr.menus.call_back import AnswerSender, CallBackToCaller
 from ivr.menus.choose_folder import ChooseFolder
+from ivr.menus.compose import Compose
 from ivr.menus.context import OwnerSession
 from ivr.menus.forward import Forward
 from ivr.menus.menu import NextMenu, NextStep, OwnerMenu
 from ivr.menus.message_playback import MAX_PAUSE_MS, MessagePlayback
+from ivr.menus.recipients import find_sender
 from ivr.prompts.voice import Prompt
 from ivr.storage.records import AuditAction, ChangeReason, Folder, Message
 
@@ -27,7 +30,7 @@ MAX_SILENT_ROUNDS = 4
 MAX_INVALID_KEYS = 3
 """Keys without an action in a row, after which the call ends."""
 
-SPOKEN_ACTIONS = ("keep", "replay", "forward", "delete", "callback", "file_message", "return_main_menu")
+SPOKEN_ACTIONS = ("keep", "replay", "forward", "delete", "callback", "file_message", "reply", "return_main_menu")
 """The actions that the menu reads out, in the order of their keys. The other keys work too."""
 KEY_ORDER = "123456789*#0"
 REPEATABLE_ACTIONS = {"replay", "prev", "rewind", "next", "fastforward", "envelope"}
@@ -68,6 +71,8 @@ class MessageMenu(OwnerMenu):
         self._autoplay = autoplay
         self._cursor: FolderCursor
         self._playback: MessagePlayback
+        self._sender: Mailbox | None = None
+        """The mailbox that a reply to the current message goes to."""
         self._actions: dict[str, Callable[[], Awaitable[KeyResult | NextStep]]] = {
             "keep": self._save,
             "replay": self._replay,
@@ -77,11 +82,12 @@ class MessageMenu(OwnerMenu):
             "next": self._next,
             "delete": self._delete_or_restore,
             "fastforward": self._fast_forward,
-            "callback": self._call_back,
+            "callback": self._answer_sender,
             "return_main_menu": self._return_to_main_menu,
             "pause": self._pause,
             "envelope": self._envelope,
             "file_message": self._file,
+            "reply": self._reply,
         }
         if not self.mailbox.settings.is_voicemail_ff_rw_enabled:
             self._actions |= {"rewind": self._envelope}
@@ -103,6 +109,7 @@ class MessageMenu(OwnerMenu):
     async def _handle_message(self, message: Message, short: bool) -> KeyResult | NextStep:
         """Play one message and act on keys until one of them leaves it. `short`: the menu is read in its short form."""
         self.call.journal.note("message", id=message.id, folder=message.folder)
+        self._sender = await self.call.run_while_listening(find_sender(self.session, message))
         self._playback = MessagePlayback(
             self, message, self._cursor.message_number, self._folder, self._option_prompts(message, short)
         )
@@ -181,12 +188,17 @@ class MessageMenu(OwnerMenu):
 
     def _option_prompts(self, message: Message, short: bool) -> list[Prompt]:
         keys = {action: self.key_map.key_for("message", action) for action in SPOKEN_ACTIONS}
-        if not CallBackToCaller.is_offered(self.session, message):
+        can_call = CallBackToCaller.is_offered(self.session, message)
+        if not can_call and not self._sender:
             keys["callback"] = ""
+        if not self._sender:
+            keys["reply"] = ""
         if not self.mailbox.voicemail_settings.folder_labels:
             keys["file_message"] = ""
         offered = sorted((KEY_ORDER.index(key), action) for action, key in keys.items() if key)
         prompt_names = {"delete": "restore"} if message.folder is Folder.DELETED else {}
+        if self._sender and not keys["reply"]:
+            prompt_names["callback"] = "callback-or-reply" if can_call else "reply"
         return [
             self.language.menu_option(prompt_names.get(action, action).replace("_", "-"), keys[action], short=short)
             for _, action in offered
@@ -282,6 +294,28 @@ class MessageMenu(OwnerMenu):
                 return await self._save()
             case "delete":
                 return await self._move_to_folder(Folder.DELETED, "done/deleted")
+        self._playback.skip_to_menu()
+        return KeyResult.STAY
+
+    async def _answer_sender(self) -> KeyResult | NextStep:
+        """Call back or reply, as the owner chooses where both are possible and a reply has no key of its own."""
+        if not self._sender or self.key_map.key_for("message", "reply"):
+            return await self._call_back()
+        if not CallBackToCaller.is_offered(self.session, self._playback.message):
+            return await self._reply()
+        match await AnswerSender(self.session).run():
+            case "call_sender":
+                return await self._call_back()
+            case "send_reply":
+                return await self._reply()
+        self._playback.skip_to_menu()
+        return KeyResult.STAY
+
+    async def _reply(self) -> KeyResult | NextStep:
+        if self._sender:
+            await Compose(self.session, [self._sender]).run()
+        else:
+            await self.reject("compose/no-sender")
         self._playback.skip_to_menu()
         return KeyResult.STAY
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from ivr.call.base import DigitsResult
 from ivr.errors import InvalidFields, IvrError
 from ivr.mailbox.pin_strength import PinWeakness
+from ivr.menus.choose_greeting import ChooseGreeting
 from ivr.menus.choose_language import ChooseLanguage
 from ivr.menus.context import OwnerSession
 from ivr.menus.greeting_recording import RecordGreeting
@@ -37,6 +38,7 @@ class SettingsMenu(OwnerMenu):
             "record_temporary": lambda: RecordGreeting(self.session, RecordingPurpose.TEMPORARY_GREETING).run(),
             "delete_temporary": self._delete_temporary,
             "announcement": self._toggle_announcement,
+            "choose_greeting": lambda: ChooseGreeting(self.session).run(),
             "clock": self._toggle_clock,
             "language": lambda: ChooseLanguage(self.session).run(),
             "more": self._next_page,
@@ -81,15 +83,20 @@ class SettingsMenu(OwnerMenu):
             await self.call.run_while_listening(self.services.greetings.find_temporary_greeting(self.mailbox))
             is not None
         )
+        earlier = await self.call.run_while_listening(ChooseGreeting.is_offered(self.session))
         pages = _paginate(
-            [action for action in self._ordered_actions(temporary) if self.key_map.key_for("settings", action)]
+            [
+                action
+                for action in self._ordered_actions(has_temporary_greeting=temporary, has_earlier_greetings=earlier)
+                if self.key_map.key_for("settings", action)
+            ]
         )
         page = [*pages[self._page % len(pages)], *(["more"] if len(pages) > 1 else []), "return_main_menu"]
         keys = {action: key for action in page if (key := self.key_map.key_for("settings", action))}
         ordered = sorted(keys, key=lambda action: KEY_ORDER.index(keys[action]))
         return [self.language.menu_option(self._prompt_name(action), keys[action]) for action in ordered]
 
-    def _ordered_actions(self, has_temporary_greeting: bool) -> list[str]:
+    def _ordered_actions(self, *, has_temporary_greeting: bool, has_earlier_greetings: bool) -> list[str]:
         """Return first what ends a state that the owner may have forgotten, then what is used most often."""
         announcement_only = self.mailbox.settings.announcement_only
         return [
@@ -103,6 +110,7 @@ class SettingsMenu(OwnerMenu):
             "clock",
             *(["language"] if len(self.call_context.voice.languages) > 1 else []),
             "record_busy",
+            *(["choose_greeting"] if has_earlier_greetings else []),
         ]
 
     def _prompt_name(self, action: str) -> str:

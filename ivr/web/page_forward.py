@@ -73,17 +73,26 @@ class ForwardForm:
 async def _find_recipients(
     session: PageSession, mailbox: Mailbox, message: Message, to: str, note: Path | None, translate: Translator
 ) -> tuple[list[Mailbox], str]:
-    """Return the mailboxes that numbers name, and why the message cannot go to all of them; "" if it can."""
-    numbers = list(dict.fromkeys(filter(None, re.split(r"[\s,;]+", to))))
+    """Return the mailboxes that numbers name, and why the message cannot go to all of them; "" if it can.
+
+    The number of a distribution list names its members, apart from the mailbox itself.
+    """
+    boxes = session.services.api.mailbox.boxes
+    lists = mailbox.voicemail_settings.distribution_lists
+    entered = list(dict.fromkeys(filter(None, re.split(r"[\s,;]+", to))))
     limit = session.services.limits.max_recipients
-    if not numbers:
+    if not entered:
         return [], translate("no_recipients")
-    if len(numbers) > limit:
+    if len(entered) > limit:
         return [], translate("too_many_recipients", count=limit)
+    numbers: list[str] = []
+    for number in entered:
+        is_list = number in lists and await boxes.find_by_number(mailbox.account_id, number) is None
+        numbers += [member for member in lists[number] if member != mailbox.number] if is_list else [number]
     size_bytes = message.bytes + (await asyncio.to_thread(_size, note) if note else 0)
     recipients: list[Mailbox] = []
     for number in numbers:
-        recipient = await session.services.api.mailbox.boxes.find_by_number(mailbox.account_id, number)
+        recipient = await boxes.find_by_number(mailbox.account_id, number)
         if recipient is None:
             return [], translate("unknown_mailbox", number=number)
         if recipient.id == mailbox.id:

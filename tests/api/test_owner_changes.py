@@ -35,6 +35,7 @@ REJECTED: dict[str, Any] = {
     "max_greeting_length": 3000,
     "enabled": False,
     "copy_to": ["3113"],
+    "may_send_messages": False,
     "operator_context": "other",
     "hunt_context": "other",
     "callback_context": "other",

@@ -68,6 +68,8 @@ async def test_forwarded_message_turns_on_mwi_of_target_box(alice: PhoneUser, bo
     await call.press("3")
     await call.expect("forward/enter-box")
     await call.press(f"{bob.number}#")
+    await call.expect("recipients/mailbox")
+    await call.press("2")
     await call.expect("done/forwarded")
     await expect_mwi(bob, 1, 0)
     await call.hang_up()

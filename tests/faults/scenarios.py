@@ -139,6 +139,7 @@ class ForwardMessage(Scenario):
 
     async def run(self) -> None:
         call = await self._dial_and_enter_recipient()
+        await call.press("2")
         self.expectations.forwards.append(sent := ExpectedForward(self.other.number, self._message.samples))
         self.marks["sending"].set()
         await call.expect("done/forwarded")
@@ -151,6 +152,7 @@ class ForwardMessage(Scenario):
         await call.press("3")
         await call.expect("forward/enter-box")
         await call.press(f"{self.other.number}#")
+        await call.expect("recipients/mailbox")
         return call
 
 

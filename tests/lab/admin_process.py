@@ -50,6 +50,12 @@ class AdminProcess:
         except Conflict:
             return await self._app.directory.find_account_by_name(ACCOUNT)
 
+    async def set_account_settings(self, **settings: Any) -> None:
+        """Settings of the lab's account; those that other tests have set stay."""
+        account = await self.find_or_create_account()
+        changed = account.model_copy(update={"settings": {**account.settings, **settings}})
+        await self._app.directory.update_account(changed)
+
     async def create_user(self, name: str, endpoint: bool = True) -> dict[str, Any]:
         """A user, whose phone is the endpoint of the same name."""
         account = await self.find_or_create_account()

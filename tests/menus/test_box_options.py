@@ -164,3 +164,30 @@ async def test_leaving_the_choice_of_a_folder_changes_nothing(app: AppFixture) -
     )
     assert [(message.folder, message.labels) for message in await app.messages(box)] == [(Folder.SAVED, ())]
     assert "Saved." not in phone.texts
+
+
+@pytest.mark.parametrize(
+    ("own", "account", "status"), [(1, 5, "FULL"), (5, 1, "DONE"), (0, 1, "DONE"), (None, 1, "FULL")]
+)
+async def test_box_has_its_own_number_of_messages(app: AppFixture, own: int | None, account: int, status: str) -> None:
+    await configure_account(app, max_message_count=account)
+    box = await app.create_box(max_message_count=own)
+    await app.create_message(box)
+    assert (await leave(app, number="1000")).status == status
+
+
+@pytest.mark.parametrize("changeable", [True, False])
+async def test_pin_is_changed_by_its_owner_where_the_box_allows_it(app: AppFixture, changeable: bool) -> None:
+    box = await app.create_box(owner=app.alice, pin_changeable=changeable, pin_must_change=not changeable)
+    phone = await app.run_call(
+        [
+            Press("53", during="To change your settings"),
+            Press("839105#", during="new pin"),
+            Press("839105#", during="again"),
+        ],
+        endpoint="alice",
+        number="1000",
+    )
+    assert await app.container.pins.is_set_to(box, "839105") is changeable
+    assert ("Your pin was not changed." in phone.texts) is not changeable
+    assert any("To change your pin" in text for text in phone.texts) is changeable

@@ -15,8 +15,10 @@ from tests.support.scripted_call import HangUp, Meanwhile, Press, ScriptedCall, 
 ENTER_BOX = "Please enter the mailbox number to forward to, then press pound. To cancel, press star."
 FORWARD_MENU = (
     "To record an introduction first, press one. To forward it as it is, press two."
-    " To go back to your messages, press zero."
+    " To add another mailbox, press three. To go back to your messages, press zero."
 )
+TO_1001 = "mailbox one zero zero one"
+CONFIRM = "To add another mailbox, press three. To cancel, press star."
 INTRO = "Record your introduction after the tone. Press any key when you have finished."
 REVIEW = "To keep this recording, press one. To listen to it, press two. To record it again, press three."
 DONE = "Message forwarded."
@@ -49,7 +51,7 @@ async def create_scenario(app: AppFixture, **settings: Any) -> ForwardScenario:
 async def test_message_is_forwarded_without_intro(app: AppFixture) -> None:
     s = await create_scenario(app)
     phone = await s.run_forward(Press("1001#"))
-    assert phone.texts[3:6] == [ENTER_BOX, DONE, "Saved."]
+    assert phone.texts[3:8] == [ENTER_BOX, TO_1001, CONFIRM, DONE, "Saved."]
     [copy] = await s.forwarded_messages()
     assert (copy.folder, copy.length_ms, copy.caller.number) == ("new", 5000, "2001")
     assert copy.id != s.message.id
@@ -102,7 +104,7 @@ async def test_forward_enqueues_events_for_target_box_only(app: AppFixture) -> N
 async def test_original_keeps_its_folder_after_forward(app: AppFixture) -> None:
     s = await create_scenario(app, after_forward_action="prompt")
     phone = await s.run_forward(Press("1001#"), HangUp(during="To save"))
-    assert phone.texts[3:5] == [ENTER_BOX, DONE]
+    assert phone.texts[3:7] == [ENTER_BOX, TO_1001, CONFIRM, DONE]
     assert phone.texts[-1].startswith("To save, press one.")
     assert await app.folder_of(s.message) == "new"
 
@@ -116,7 +118,7 @@ async def test_original_is_saved_after_forward_when_configured(app: AppFixture) 
 async def test_forward_to_own_box_is_rejected(app: AppFixture) -> None:
     s = await create_scenario(app)
     phone = await s.run_forward(Press("1000#"), Press("1001#", during=ENTER_BOX))
-    assert phone.texts[3:7] == [ENTER_BOX, "That is your own mailbox.", ENTER_BOX, DONE]
+    assert phone.texts[3:9] == [ENTER_BOX, "That is your own mailbox.", ENTER_BOX, TO_1001, CONFIRM, DONE]
 
 
 async def test_three_invalid_recipients_return_to_message_menu(app: AppFixture) -> None:
@@ -140,7 +142,7 @@ async def test_three_invalid_recipients_return_to_message_menu(app: AppFixture) 
 async def test_forward_menu_offers_intro_plain_and_back(app: AppFixture) -> None:
     s = await create_scenario(app, vm_message_forward_type="prepend_forward")
     phone = await s.run_forward(Press("1001#"), Press("2", during=FORWARD_MENU), HangUp(during=DONE))
-    assert phone.texts[3:] == [ENTER_BOX, FORWARD_MENU, DONE]
+    assert phone.texts[3:] == [ENTER_BOX, TO_1001, FORWARD_MENU, DONE]
     [copy] = await s.forwarded_messages()
     assert copy.intro_id is None
 
@@ -148,7 +150,7 @@ async def test_forward_menu_offers_intro_plain_and_back(app: AppFixture) -> None
 async def test_key_0_in_forward_menu_returns_to_message(app: AppFixture) -> None:
     s = await create_scenario(app, vm_message_forward_type="prepend_forward")
     phone = await s.run_forward(Press("1001#"), Press("0", during=FORWARD_MENU), HangUp(during="To save"))
-    assert phone.texts[5].startswith("To save, press one.")
+    assert phone.texts[6].startswith("To save, press one.")
     assert await s.forwarded_messages() == []
     assert await app.folder_of(s.message) == "new"
 
@@ -163,7 +165,7 @@ async def test_intro_plays_before_original_and_lengths_add_up(app: AppFixture) -
         HangUp(during=DONE),
     ]
     phone = await s.run_forward(*script)
-    assert phone.texts[3:] == [ENTER_BOX, FORWARD_MENU, INTRO, "(beep)", REVIEW, DONE]
+    assert phone.texts[3:] == [ENTER_BOX, TO_1001, FORWARD_MENU, INTRO, "(beep)", REVIEW, DONE]
     [copy] = await s.forwarded_messages()
     assert (copy.length_ms, copy.intro_ms) == (8000, 3000)
     bob = await app.run_call([], endpoint="bob", number="1001")
@@ -200,7 +202,7 @@ async def test_after_too_short_intro_owner_chooses_again(app: AppFixture) -> Non
     s = await create_scenario(app, vm_message_forward_type="prepend_forward")
     first, second = Press("1", during=FORWARD_MENU), Press("2", during=FORWARD_MENU, after_ms=400)
     phone = await s.run_forward(Press("1001#"), first, Speak(200), second, HangUp(during=DONE))
-    assert phone.texts[5:] == [INTRO, "(beep)", "The recording was too short to be kept.", FORWARD_MENU, DONE]
+    assert phone.texts[6:] == [INTRO, "(beep)", "The recording was too short to be kept.", FORWARD_MENU, DONE]
     assert [(copy.intro_id, copy.length_ms) for copy in await s.forwarded_messages()] == [(None, 5000)]
     assert await app.container.voicemail_services.takes.list_unfinished() == []
 
@@ -274,7 +276,7 @@ async def test_full_target_box_is_announced_first_and_another_can_be_entered(app
     phone = await s.run_forward(
         Press("1001#"), Press("1002#", during=ENTER_BOX), Press("2", during=FORWARD_MENU), HangUp(during=DONE)
     )
-    assert phone.texts[3:] == [ENTER_BOX, FULL, ENTER_BOX, FORWARD_MENU, DONE]
+    assert phone.texts[3:] == [ENTER_BOX, FULL, ENTER_BOX, "mailbox one zero zero two", FORWARD_MENU, DONE]
     assert len(await s.forwarded_messages()) == 1
     assert len(await app.messages(other)) == 1
 
@@ -309,8 +311,8 @@ async def test_target_box_filling_during_forward_is_announced_without_loss(app: 
         HangUp(during="To save"),
     ]
     phone = await s.run_forward(Press("1001#"), *keys)
-    assert phone.texts[3:6] == [ENTER_BOX, FORWARD_MENU, FULL]
-    assert phone.texts[6].startswith("To save, press one.")
+    assert phone.texts[3:7] == [ENTER_BOX, TO_1001, FORWARD_MENU, FULL]
+    assert phone.texts[7].startswith("To save, press one.")
     assert len(await s.forwarded_messages()) == 1
     assert await app.folder_of(s.message) == "new"
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ivr.storage.records import MediaKind
 from tests.support.app_fixture import AppFixture
 from tests.support.scripted_call import Press, ScriptStep, Silence, Speak
 
@@ -49,6 +51,42 @@ JOURNEYS: dict[str, tuple[list[ScriptStep], dict[str, Any]]] = {
     "forward as it is": (
         [Press("3", during="(message"), Press("1001#"), Press("2", during=FORWARD_MENU)],
         {"endpoint": "alice", "number": "1000"},
+    ),
+    "forward to several with an intro": (
+        [
+            Press("3", during="(message"),
+            Press("1001#"),
+            Press("3", during=FORWARD_MENU),
+            Press("1009#", during="next mailbox"),
+            Press("1", during=FORWARD_MENU),
+            Speak(1500),
+            Press("1", during=REVIEW),
+        ],
+        {"endpoint": "alice", "number": "1000"},
+    ),
+    "send a message to several": (
+        [
+            Press("4", during="To leave"),
+            Press("1000#"),
+            Press("3", during="To add another"),
+            Press("1009#", during="next mailbox"),
+            Press("1", during="To record your"),
+            Speak(2000),
+            Press("3", during="To send it"),
+            Speak(1500),
+            Press("41", during="To send it"),
+        ],
+        {"endpoint": "bob", "number": "1001"},
+    ),
+    "use an earlier greeting": (
+        [
+            LOGGED_IN,
+            Press("#", during=MENU),
+            Press("2", during="To use this"),
+            Press("1", during="To use this"),
+            Press("2#", during="how many days"),
+        ],
+        {"endpoint": "dave", "number": "1005"},
     ),
     "leave a message": (
         [Speak(2000), Press("2", during=REVIEW), Press("3", during=REVIEW), Speak(1500), Press("1", during=REVIEW)],
@@ -127,6 +165,9 @@ async def create_data(app: AppFixture) -> None:
     await app.create_message(full, s=62)
     await app.create_box("1004", announcement_only=True)
     await app.create_box("1009", owner=await app.create_user("carol"), is_setup=False)
+    daves = await app.create_box("1005", owner=await app.create_user("dave"))
+    await app.activate_recordings(daves, MediaKind.TEMPORARY)
+    await app.container.voicemail_services.greetings.remove_temporary(daves)
     for age_s in (60, 3600):
         await app.create_message(mine, s=2, age_s=age_s)
     await app.create_message(mine, s=2, folder="saved")
@@ -154,6 +195,8 @@ async def test_hangup_at_every_moment_loses_nothing(app: AppFixture, journey: st
         assert phone.status in ("HANGUP", "DONE", "NOACCESS", "BRANCH", "FULL"), f"moment {moment}: {phone.texts}"
         after = await check_all_messages(app)
         assert set(before) <= set(after), f"moment {moment}: a message was lost"
+        added = Counter(after[message_id] for message_id in after.keys() - before.keys())
+        assert all(count == 1 for count in added.values()), f"moment {moment}: a message was stored twice"
         assert await app.container.voicemail_services.takes.list_unfinished() == [], (
             f"moment {moment}: a take was left behind"
         )
@@ -185,12 +228,12 @@ async def assert_only_greeting_take_suspended(app: AppFixture, moment: int) -> N
 
 
 async def check_all_messages(app: AppFixture) -> dict[str, str]:
-    """Return every message with its folder, and assert that each has its audio and that the counters are right."""
+    """Return every message with its mailbox, and assert that each has its audio and that the counters are right."""
     found: dict[str, str] = {}
     for box in await app.container.boxes.list_by_account(app.account.id):
         messages = await app.messages(box)
         for message in messages:
-            found[message.id] = message.folder
+            found[message.id] = box.number
             assert all(path.exists() for path in app.container.delivery.audio_paths(message))
         counts = await app.container.messages.counts(box.id)
         folders: list[str] = [message.folder for message in messages]

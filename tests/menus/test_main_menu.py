@@ -14,7 +14,10 @@ NONE = "You have no messages."
 async def test_main_menu_offers_only_available_choices(app: AppFixture) -> None:
     await app.create_box(owner=app.alice)
     phone = await app.run_call(endpoint="alice", number="1000")
-    assert phone.texts[1] == "To change your settings, press five. To leave your mailbox, press pound."
+    assert (
+        phone.texts[1]
+        == "To send a message, press four. To change your settings, press five. To leave your mailbox, press pound."
+    )
 
 
 async def test_main_menu_offers_choices_in_key_order(app: AppFixture) -> None:
@@ -25,8 +28,8 @@ async def test_main_menu_offers_choices_in_key_order(app: AppFixture) -> None:
     assert phone.texts[:2] == [
         "You have one new message and one saved message",
         "To hear your new messages, press one. To hear your saved messages, press two."
-        " To hear your deleted messages, press three. To change your settings, press five."
-        " To leave your mailbox, press pound.",
+        " To hear your deleted messages, press three. To send a message, press four."
+        " To change your settings, press five. To leave your mailbox, press pound.",
     ]
 
 
@@ -69,7 +72,11 @@ async def test_empty_folder_returns_to_main_menu(app: AppFixture, key: str) -> N
 async def test_unconfigurable_box_offers_no_settings(app: AppFixture) -> None:
     await app.create_box(owner=app.alice, not_configurable=True)
     phone = await app.run_call([Press("5", after_ms=1500)], endpoint="alice", number="1000")
-    assert phone.texts[:3] == [NONE, "To leave your mailbox, press pound.", "That entry is not valid."]
+    assert phone.texts[:3] == [
+        NONE,
+        "To send a message, press four. To leave your mailbox, press pound.",
+        "That entry is not valid.",
+    ]
 
 
 async def test_pound_leaves_main_menu(app: AppFixture) -> None:

@@ -12,6 +12,7 @@ MAIN = f"{MENUS}main_menu.py"
 MESSAGE = f"{MENUS}message_menu.py"
 SIGN_IN = f"{MENUS}sign_in.py"
 FORWARD = f"{MENUS}forward.py"
+RECIPIENTS = f"{MENUS}recipients.py"
 CALL_BACK = f"{MENUS}call_back.py"
 
 MUTANTS = (
@@ -38,7 +39,7 @@ MUTANTS = (
     Mutant("KP32", MESSAGE, " or message.id not in self.session.heard", ""),
     Mutant("KP33", MESSAGE, '"pause": self._pause', '"pause": self._envelope'),
     Mutant("KP35", FORWARD, '"plain": "forward-plain"', '"plain": "prepend"'),
-    Mutant("KP36", FORWARD, "                    return False", "                    await self._forward_plain()"),
+    Mutant("KP36", FORWARD, 'if action == "cancel" or key == CANCEL_KEY:', "if False:"),
     Mutant("KP37", "ivr/menus/forward.py", 'self.render("forward/intro")]', 'self.render("forward/intro")], keys=""'),
     # Entry and signing in
     Mutant("E01", "ivr/call/arguments.py", '"": Action.LEAVE,', '"": Action.CHECK,'),
@@ -123,14 +124,14 @@ MUTANTS = (
     ),
     Mutant("L17", MESSAGE, "rewind(self.mailbox.settings.seek_duration_ms)", "rewind(10_000)"),
     # Forwarding
-    Mutant("F01", "ivr/menus/forward.py", "if destination.id == self._mailbox.id:", "if False:"),
-    Mutant("F02", FORWARD, "TRIES = 3", "TRIES = 5"),
+    Mutant("F01", RECIPIENTS, "if mailbox.id == self.mailbox.id:", "if False:"),
+    Mutant("F02", RECIPIENTS, "TRIES = 3", "TRIES = 5"),
     Mutant("F03", FORWARD, '== "prepend_forward"', '!= "prepend_forward"'),
     Mutant("F04", FORWARD, '"cancel": "back-to-messages"', '"cancel": "return-main-menu"'),
     Mutant("F05", "ivr/mailbox/delivery.py", "length_ms=copy.length_ms + intro_ms", "length_ms=copy.length_ms"),
     Mutant("F06", "ivr/menus/forward.py", "if await self._record_intro():", "if await self._record_intro() or True:"),
     Mutant("F07", MESSAGE, 'case "save":', 'case "delete":'),
-    Mutant("F08", FORWARD, 'self.say("done/forwarded")', 'self.say("done/saved")'),
+    Mutant("F08", FORWARD, 'self.say("done/forwarded",', 'self.say("done/saved",'),
     # Keys that can be changed
     Mutant("K01", "ivr/mailbox/key_map.py", '"rec_name": "record_name"', '"rec_name": "rec_name"'),
     Mutant(

@@ -337,6 +337,22 @@ async def test_message_is_forwarded_with_and_without_a_note(app: AppFixture, bro
     assert not list((app.settings.data.folder / "takes").iterdir())
 
 
+async def test_message_is_forwarded_to_the_members_of_a_distribution_list(
+    app: AppFixture, browser: Browser, box: Mailbox
+) -> None:
+    lists = {"800": ["1000", "1001", "1002"], "801": ["1001", "4711"]}
+    account = await app.container.directory.account(app.account.id)
+    await app.container.directory.update_account(account.model_copy(update={"settings": {"distribution_lists": lists}}))
+    bobs, carols = await app.create_box("1001", app.bob), await app.create_box("1002")
+    message = await app.create_message(box)
+    await browser.open(path_of(message))
+    await browser.send(f"{path_of(message)}/forward", to="800")
+    assert "Forwarded to 2 mailboxes" in browser.text
+    await browser.send(f"{path_of(message)}/forward", to="801")
+    assert "no mailbox 4711" in browser.text
+    assert [len(await app.messages(one)) for one in (box, bobs, carols)] == [1, 1, 1]
+
+
 async def post_note(browser: Browser, message: Message, to: str, audio: bytes) -> httpx.Response:
     headers = {"X-CSRF-Token": browser.csrf, "Content-Type": "audio/wav", "Origin": browser.url}
     return await browser.http.post(f"{path_of(message)}/forward", params={"to": to}, content=audio, headers=headers)
