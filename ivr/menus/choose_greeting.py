@@ -41,7 +41,7 @@ class ChooseGreeting(OwnerMenu):
     async def run(self) -> None:
         found = await self.call.run_while_listening(self._list_earlier())
         if not found:
-            await self.say("settings/no-earlier")
+            await self.say("settings/not-changed")
             return
         position = silent_rounds = 0
         with_audio = True

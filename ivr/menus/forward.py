@@ -81,8 +81,8 @@ class Forward(Recorder):
         keys, call = self._mailbox.key_map, self.call
         add_key = keys.key_for("forward", "add_recipient")
         add = (self.language.menu_option("add-recipient", add_key),) if add_key else ()
-        said = [*self._recipients.take_confirmation(), await self.render(*add, "entry/cancel")]
-        key = (await call.play(said)).key or await call.wait_for_key(INTERDIGIT_TIMEOUT_MS)
+        sounds = [*self._recipients.take_confirmation(), await self.render(*add, "entry/cancel")]
+        key = (await call.play(sounds)).key or await call.wait_for_key(INTERDIGIT_TIMEOUT_MS)
         action = "cancel" if key == CANCEL_KEY else keys.action_for("forward", key)
         if key and (key == "#" or action in ("plain", "add_recipient", "cancel")):
             call.ignore_repeats(key)

@@ -74,8 +74,8 @@ class ChooseRecipients(OwnerMenu):
 
     def take_confirmation(self) -> list[Sound]:
         """Return who was added last, as it has not been said yet."""
-        said, self._confirmation = self._confirmation, []
-        return said
+        confirmation, self._confirmation = self._confirmation, []
+        return confirmation
 
     async def confirm(self, mailbox: Mailbox) -> None:
         """Let the recorded name of a mailbox, or else its number, be said next."""

@@ -30,6 +30,7 @@ class SettingsMenu(OwnerMenu):
         super().__init__(session)
         self._make_parent = make_parent
         self._page = 0
+        self._has_earlier_greetings = False
         self._actions: dict[str, Callable[[], Awaitable[object]]] = {
             "record_unavailable": lambda: RecordGreeting(self.session, RecordingPurpose.GREETING).run(),
             "record_busy": lambda: RecordGreeting(self.session, RecordingPurpose.BUSY_GREETING).run(),
@@ -50,6 +51,8 @@ class SettingsMenu(OwnerMenu):
             await self._reload()
             key = await self.ask_key(*await self._option_prompts())
             action = self.key_map.action_for("settings", key)
+            if action == "choose_greeting" and not self._has_earlier_greetings:
+                action = None
             if action == "return_main_menu":
                 return self._make_parent(self.session)
             if action:
@@ -83,11 +86,11 @@ class SettingsMenu(OwnerMenu):
             await self.call.run_while_listening(self.services.greetings.find_temporary_greeting(self.mailbox))
             is not None
         )
-        earlier = await self.call.run_while_listening(ChooseGreeting.is_offered(self.session))
+        self._has_earlier_greetings = await self.call.run_while_listening(ChooseGreeting.is_offered(self.session))
         pages = _paginate(
             [
                 action
-                for action in self._ordered_actions(has_temporary_greeting=temporary, has_earlier_greetings=earlier)
+                for action in self._ordered_actions(has_temporary_greeting=temporary)
                 if self.key_map.key_for("settings", action)
             ]
         )
@@ -96,7 +99,7 @@ class SettingsMenu(OwnerMenu):
         ordered = sorted(keys, key=lambda action: KEY_ORDER.index(keys[action]))
         return [self.language.menu_option(self._prompt_name(action), keys[action]) for action in ordered]
 
-    def _ordered_actions(self, *, has_temporary_greeting: bool, has_earlier_greetings: bool) -> list[str]:
+    def _ordered_actions(self, *, has_temporary_greeting: bool) -> list[str]:
         """Return first what ends a state that the owner may have forgotten, then what is used most often."""
         announcement_only = self.mailbox.settings.announcement_only
         return [
@@ -110,7 +113,7 @@ class SettingsMenu(OwnerMenu):
             "clock",
             *(["language"] if len(self.call_context.voice.languages) > 1 else []),
             "record_busy",
-            *(["choose_greeting"] if has_earlier_greetings else []),
+            *(["choose_greeting"] if self._has_earlier_greetings else []),
         ]
 
     def _prompt_name(self, action: str) -> str:

@@ -69,7 +69,7 @@ async def test_only_mailboxes_with_earlier_greetings_offer_them(app: AppFixture)
     phone = await app.run_call([Press("5", during=TO_LEAVE), *pages], endpoint="alice", number="1000")
     assert OFFER not in " ".join(phone.texts)
     phone = await choose(app, HangUp(during=MAIN_MENU))
-    assert phone.texts[3] == "There is no earlier greeting."
+    assert phone.texts[3] == "That entry is not valid."
     await create_greetings_in(app)
     phone = await app.run_call([Press("5", during=TO_LEAVE), *pages], endpoint="alice", number="1000")
     assert OFFER in " ".join(phone.texts)

@@ -29,7 +29,7 @@ CONFIRM = "To add another mailbox, press three. To cancel, press star."
 
 
 async def create_boxes(app: AppFixture, **settings: Any) -> list[Mailbox]:
-    """Alice has mailbox 1000, Bob 1001, nobody 1002."""
+    """Alice has mailbox 1000, Bob 1001; 1002 has no owner."""
     mine = await app.create_box("1000", owner=app.alice, new_messages_at_once=False, **settings)
     return [mine, await app.create_box("1001", owner=app.bob), await app.create_box("1002")]
 

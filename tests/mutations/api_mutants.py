@@ -124,7 +124,7 @@ MUTANTS = (
     Mutant("QU04", "ivr/storage/sqlite/counters.py", "used_bytes(connection, box_id) <= bytes_before:", "False:"),
     Mutant("QU05", "ivr/storage/sqlite/counters.py", "if exempt_from_quota:", "if False:"),
     Mutant("QU06", "ivr/storage/sqlite/counters.py", "return int((row and row[0]) or 0) * MEGABYTE", "return 0"),
-    Mutant("QU08", "ivr/menus/forward.py", 'return "forward/box-full"', "return None"),
+    Mutant("QU08", "ivr/menus/recipients.py", "return self._prompts.full", 'return ""'),
     Mutant("QU09", "ivr/menus/menu.py", '(BoxFull, "forward/box-full")', '(BoxFull, "message/gone")'),
     Mutant("QU10", "ivr/menus/forward.py", "reserved_bytes=self._message.bytes", "reserved_bytes=0"),
     Mutant("QU11", "ivr/mailbox/bulk.py", '(BoxFull, "mailbox_full")', "(BoxFull, CONFLICT)"),

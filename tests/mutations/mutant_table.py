@@ -106,7 +106,7 @@ MUTANTS = (
     Mutant("L05", "ivr/menus/message_envelope.py", '== "caller_and_time"', '== "caller"'),
     Mutant("L06", "ivr/menus/message_menu.py", '"done/saved"', '"done/deleted"'),
     Mutant("L07", "ivr/menus/message_playback.py", "self._go_to_stage(0)", "self._go_to_stage(1)"),
-    Mutant("L08", FORWARD, "(self._message, self._destination, take", "(self._message, self._mailbox, take"),
+    Mutant("L08", FORWARD, "(self._message, first, take", "(self._message, self._mailbox, take"),
     Mutant("L09", "ivr/mailbox/folder_cursor.py", "self._index = max(0, self._index - 1)", "self._index = 0"),
     Mutant("L10", "ivr/menus/message_playback.py", "max(0, position_ms - step_ms)", "position_ms"),
     Mutant("L11", "ivr/menus/message_menu.py", 'del self._actions["fastforward"]', "pass"),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ivr.mailbox.pin_strength import PinWeakness
-from ivr.menus import choose_folder, greeting_recording, review
+from ivr.menus import choose_folder, choose_greeting, compose, greeting_recording, review
 from ivr.menus.message_menu import SPOKEN_ACTIONS
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.completeness import rule_keys
@@ -21,7 +21,7 @@ RESERVED_PROMPTS = {"problem/one-moment"}
 SETTINGS = (
     "record-unavailable", "record-name", "set-pin", "record-temporary", "delete-temporary", "announcement-on",
     "announcement-off", "clock-24", "clock-12", "language", "this-language", "more-settings",
-    "record-busy",
+    "record-busy", "choose-greeting",
 )  # fmt: skip
 """Most names of choices in the settings menu are those of its actions."""
 
@@ -41,15 +41,21 @@ def computed_keys() -> Iterator[str]:
     yield from rule_keys(English())
     for action in (*SPOKEN_ACTIONS, "restore"):
         yield from (f"{length}/{action.replace('_', '-')}" for length in ("to", "short"))
-    yield from (f"to/{action}" for action in ("hear-new", "hear-saved", "hear-deleted", "configure", "exit"))
+    yield from (f"to/{action}" for action in ("hear-new", "hear-saved", "hear-deleted", "compose", "configure", "exit"))
     yield from (
         f"to/{spoken}"
-        for offers in (review.DEFAULT_OPTIONS, greeting_recording.REVIEW_OPTIONS)
+        for offers in (
+            review.DEFAULT_OPTIONS,
+            greeting_recording.REVIEW_OPTIONS,
+            compose.OPTIONS,
+            choose_greeting.OPTIONS,
+        )
         for spoken in offers.values()
     )
     yield from (f"to/{action}" for action in SETTINGS)
-    yield from (f"to/{what}" for what in ("mark-urgent", "mark-normal", "operator", "leave-message"))
-    yield from (f"to/{action}" for action in ("prepend", "forward-plain", "back-to-messages"))
+    yield from (f"to/{what}" for what in ("mark-urgent", "mark-normal", "operator", "leave-message", "send"))
+    yield from (f"to/{action}" for action in ("prepend", "forward-plain", "add-recipient", "back-to-messages"))
+    yield from (f"{length}/callback-or-reply" for length in ("to", "short"))
     yield from ("to/call-person", "to/next-name")
     yield from (f"to/{option}" for option in ("folder", *choose_folder.RECORDED_LABELS.values()))
     yield from (f"pin/{weakness}" for weakness in PinWeakness if weakness is not PinWeakness.WRONG_LENGTH)
