@@ -92,11 +92,11 @@ async def test_disabled_box_takes_no_calls_and_keeps_its_messages(app: AppFixtur
 
 
 async def test_message_is_copied_to_other_boxes_once(app: AppFixture) -> None:
-    await app.create_box("1000", copy_to=["1001", "1002", "1000", "9999"])
+    await app.create_box("1000", copy_to=["1001", "1002", "1000", "9999", "1004"])
     first, disabled = await app.create_box("1001", copy_to=["1003"]), await app.create_box("1002", enabled=False)
-    further = await app.create_box("1003")
+    further, only_copied = await app.create_box("1003"), await app.create_box("1004")
     await leave(app, Speak(3000, then="hang-up"), number="1000&1001")
-    assert [len(await app.messages(box)) for box in (first, disabled, further)] == [1, 0, 0]
+    assert [len(await app.messages(box)) for box in (first, disabled, further, only_copied)] == [1, 0, 0, 1]
 
 
 @pytest.mark.parametrize(
