@@ -13,12 +13,18 @@ MIN_LENGTH = 5
 
 def meant_name(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that differs from an unknown one by a letter, or by capitals; None: there is none."""
-    small, names = name.lower(), list(known)
-    return None if name in names else next((one for one in names if small == one.lower() or _is_near(small, one)), None)
+    small, alike = name.lower(), None
+    for one in known:
+        if name == one:
+            return None
+        if alike is None and abs(len(small) - len(one)) <= 1 and (small == one.lower() or _is_near(small, one)):
+            alike = one
+    return alike
 
 
 def _is_near(name: str, known: str) -> bool:
-    return len(known) >= MIN_LENGTH and is_one_letter_off(name, known)
+    same_end = name[:1] == known[:1] or name[-1:] == known[-1:]  # Else two letters differ. It costs less.
+    return same_end and len(known) >= MIN_LENGTH and is_one_letter_off(name, known)
 
 
 def reject_misspelt_members(names: Iterable[str], known: Collection[str]) -> None:

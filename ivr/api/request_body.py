@@ -23,6 +23,8 @@ MAX_JSON_DEPTH = 50
 """Nesting of objects and arrays."""
 MAX_JSON_CONTAINERS = 10_000
 MAX_JSON_VALUES = 20_000
+MAX_JSON_MEMBERS = 1000
+MAX_FORM_FIELDS, MAX_FORM_ESCAPES = 1000, 20_000
 MAX_SIGN_IN_BYTES = 10_000
 VERB_NAMES = ("verb", "_method")
 """Members and parameters that name the method; the second is that of web frameworks."""
@@ -75,7 +77,8 @@ def _parse_json_object(raw: bytes) -> dict[str, Any]:
         document = json.loads(raw, parse_constant=_reject_constant, parse_float=_finite_float)
         if _is_too_deep(document):
             raise RecursionError
-        json.dumps(document, ensure_ascii=False).encode()  # A lone surrogate cannot be stored as UTF-8.
+        if any(mark in raw for mark in (b"\\u", b"\xed", b"\0")):
+            json.dumps(document, ensure_ascii=False).encode()  # A lone surrogate cannot be stored as UTF-8.
     except RecursionError:
         raise BadInput(f"JSON is nested too deeply: use at most {MAX_JSON_DEPTH} levels") from None
     except ValueError as error:
@@ -86,12 +89,18 @@ def _parse_json_object(raw: bytes) -> dict[str, Any]:
 
 
 def _is_too_deep(document: Any) -> bool:
-    """Return whether the nesting exceeds the limit. Works level by level, without recursion."""
-    level = [document]
+    """Return whether the nesting exceeds the limit. Works level by level, without recursion.
+
+    Raises `BadInput` for too many members of objects: each of them is compared with the names that are known.
+    """
+    level, members = [document], 0
     for _ in range(MAX_JSON_DEPTH):
         containers = [value for value in level if isinstance(value, dict | list)]
         if not containers:
             return False
+        members += sum(len(value) for value in containers if isinstance(value, dict))
+        if members > MAX_JSON_MEMBERS:
+            raise BadInput(f"JSON has too many members of objects: send at most {MAX_JSON_MEMBERS}")
         level = [inner for value in containers for inner in (value.values() if isinstance(value, dict) else value)]
     return any(isinstance(value, dict | list) for value in level)
 
@@ -106,11 +115,22 @@ def _reject_constant(text: str) -> float:
     raise ValueError(f"{text} is not allowed in JSON")
 
 
-def _parse_form(raw: bytes) -> dict[str, Any]:
+def parse_form_fields(raw: bytes, *, strict: bool = False) -> dict[str, list[str]]:
+    """Return the fields of a form. Raises `BadInput`, also for a form that would take long to parse.
+
+    `strict`: each field must be one, and in UTF-8.
+    """
+    if raw.count(b"%") > MAX_FORM_ESCAPES:
+        raise BadInput(f"the form has more than {MAX_FORM_ESCAPES} percent signs: send JSON, or a shorter form")
     try:
-        fields = parse_qs(raw.decode(), keep_blank_values=True, max_num_fields=1000, strict_parsing=True)
+        text = raw.decode(errors="strict" if strict else "replace")
+        return parse_qs(text, keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS, strict_parsing=strict)
     except ValueError as error:
         raise BadInput(f"body is neither JSON nor a form: {error}") from error
+
+
+def _parse_form(raw: bytes) -> dict[str, Any]:
+    fields = parse_form_fields(raw, strict=True)
     if wrapped := next((name for name in fields if name == "data" or name.startswith("data[")), None):
         raise BadInput(f"field {wrapped}: a form has its members by themselves, as in name=value, or send JSON")
     return {name: values if len(values) > 1 else values[0] for name, values in fields.items()}

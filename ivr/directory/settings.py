@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from ivr.validation.fields import Extension, ProgramPath, WebUrl
+from ivr.validation.fields import Extension, ProgramPath, WebUrl, bounded
 
 Seconds = Annotated[int, Field(ge=0, le=10**7)]
 EventName = Literal[
@@ -26,6 +26,11 @@ class SettingsDocument(BaseModel):
     """A part of a document. Unknown keys are allowed; numbers are accepted where text is expected."""
 
     model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _require_bounded(cls, value: Any, info: ValidationInfo) -> Any:
+        return bounded(value, info)
 
 
 class NewMessageCallSettings(SettingsDocument):

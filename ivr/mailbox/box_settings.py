@@ -35,6 +35,7 @@ from ivr.validation.fields import (
     MailAddresses,
     MwiTarget,
     Pattern,
+    bounded,
     checked,
     format_error,
     is_stored,
@@ -212,10 +213,11 @@ class BoxSettings(SettingsDocument):
 
     @field_validator("aliases", "numbers", "copy_to", mode="before")
     @classmethod
-    def _split_text(cls, value: object) -> object:
+    def _split_text(cls, value: object, info: ValidationInfo) -> object:
         """Accept numbers in one text, as people write them: separated by commas, semicolons or blanks."""
+        bounded(value, info)
         is_one = isinstance(value, (str, int)) and not isinstance(value, bool)
-        return [item for item in LIST_SEPARATORS.split(str(value)) if item] if is_one else value
+        return bounded([item for item in LIST_SEPARATORS.split(str(value)) if item], info) if is_one else value
 
     @field_validator("aliases", "numbers", "copy_to")
     @classmethod

@@ -59,14 +59,28 @@ def format_error(error: BadInput) -> PydanticCustomError:
     return PydanticCustomError(FORMAT_ERROR, "{reason}", {"reason": str(error)})
 
 
+MAX_ITEMS = 250
+MAX_CHARACTERS = 20_000
+
+
+def bounded(value: Any, info: ValidationInfo) -> Any:
+    """Return a value that takes a short time to check, however its field splits and parses it. Calls wait meanwhile."""
+    items = value if isinstance(value, list | dict) else [value]
+    if not is_stored(info) and (
+        len(items) > MAX_ITEMS or sum(len(item) for item in items if isinstance(item, str)) > MAX_CHARACTERS
+    ):
+        raise format_error(BadInput(f"too long: at most {MAX_ITEMS} items, and {MAX_CHARACTERS} characters in all"))
+    return value
+
+
 def _split_addresses(value: Any, info: ValidationInfo) -> Any:
     """Split texts with several addresses."""
-    if value is None:
+    if bounded(value, info) is None:
         return []
     items = [value] if isinstance(value, str) else value
     if is_stored(info) or not isinstance(items, list) or not all(isinstance(item, str) for item in items):
         return items
-    return [address for item in items for address in addresses.split_addresses(item)]
+    return bounded([address for item in items for address in addresses.split_addresses(item)], info)
 
 
 def _documented(**schema: str) -> Any:

@@ -86,6 +86,8 @@ _MAIL_TEMPLATE_PARTS = frozenset(
 )
 """Parts of Jinja's language whose rendering takes no longer than the template and its variables are long."""
 MAX_TEMPLATE_DEPTH = 30
+MAX_TEMPLATE_MARKS = 200
+"""Variables, conditions and their ends."""
 
 
 def mail_template(text: str) -> str:
@@ -96,6 +98,8 @@ def mail_template(text: str) -> str:
     """
     from jinja2 import Environment, TemplateSyntaxError
 
+    if text.count("{{") + text.count("{%") > MAX_TEMPLATE_MARKS:
+        raise BadInput(f"the template is too long: use at most {MAX_TEMPLATE_MARKS} variables and conditions")
     try:
         level = [*Environment(autoescape=True).parse(text).iter_child_nodes()]
     except TemplateSyntaxError as error:

@@ -7,13 +7,12 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from ivr.api.request_body import BodyStream
+from ivr.api.request_body import BodyStream, parse_form_fields
 from ivr.errors import BoxFull, Conflict, InvalidAudio, InvalidFields, NotFound, TooMuchWork, UnsupportedMediaType
 from ivr.translations import ENGLISH
 from ivr.web.page_dependencies import PageLimits
@@ -107,13 +106,13 @@ def explain(error: Exception, translate: Translator) -> str:
 
 
 async def read_form(request: Request) -> Mapping[str, list[str]]:
-    """Return the fields of a form. Raises `PayloadTooLarge`, `BodyTimeout`."""
+    """Return the fields of a form. Raises `PayloadTooLarge`, `BodyTimeout`, `BadInput`."""
     services = get_page_services(request)
     limits: PageLimits = services.limits
     body = b""
     async for chunk in BodyStream(request, limits.max_form_bytes, services.api.limits).chunks():
         body += chunk
-    return parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=2000)
+    return parse_form_fields(body)
 
 
 def first(form: Mapping[str, list[str]], name: str) -> str:

@@ -50,8 +50,8 @@ async def wait_until(condition: Callable[[], bool]) -> None:
 INVALID_JSON = [
     b"{", b"[1]", b"null", b'"x"', b"12", b"{'data': {}}", b'{"data": {"name": NaN}}',
     b'{"data": {"name": 1e999}}', b'{"data": {"n": -Infinity}}', b'\xff\xfe{"data": {}}',
-    b'{"data": {"name": "\\ud800"}}',
-    b'{"data": {"x": ' + b"9" * 5000 + b"}}",
+    b'{"data": {"name": "\\ud800"}}', b'{"data": {"name": "\xed\xa0\x80"}}',
+    r'{"data": {"name": "\ud800"}}'.encode("utf-16"), b'{"data": {"x": ' + b"9" * 5000 + b"}}",
 ]  # fmt: skip
 BODIES_WITHOUT_DATA = [b"", b"   ", b'{"data": []}', b'{"data": "x"}', b'{"data": null}', b'{"date": {}}']
 

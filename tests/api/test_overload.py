@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -222,6 +223,39 @@ async def test_thousand_silent_connections_of_one_address_do_not_disturb_another
 async def test_expensive_json_is_refused_before_it_is_parsed(rest: RestClient, body: bytes) -> None:
     envelope = await rest.request_error(400, "PUT", content=body, headers={"Content-Type": "application/json"})
     assert "too many values" in envelope["data"]["message"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {f"key{number}": 1 for number in range(1001)},
+        {"aliases": [str(number) for number in range(251)]},
+        {"aliases": "1," * 251},
+        {"numbers": "1," * 10_001},
+        {"members": ["a" * 32] * 251},
+        {"keys": dict.fromkeys(map(str, range(251)), "1")},
+        {"notify_email_addresses": "a@b.example," * 251},
+        {"notify_email_address": "a@b.example," * 2000},
+        {"notify": {"callback": {"schedule": [60] * 251}}},
+        {"name": "x" * 20_001},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+async def test_settings_that_take_long_to_check_are_refused(rest: RestClient, settings: dict[str, Any]) -> None:
+    box_id = await rest.create_box()
+    envelope = await rest.request_error(400, "PATCH", f"/{box_id}", settings)
+    assert "too " in json.dumps(envelope["data"])
+
+
+async def test_form_that_takes_long_to_parse_is_refused_with_and_without_a_token(
+    rest: RestClient, app: AppFixture, api_url: str
+) -> None:
+    form = {"content": b"name=" + b"%41" * 20_001, "headers": {"Content-Type": "application/x-www-form-urlencoded"}}
+    await rest.request_error(400, "PUT", **form)
+    async with httpx.AsyncClient() as stranger:
+        response = await stranger.request("DELETE", f"{api_url}/v2/user_auth", **form)
+        assert response.status_code == 400
+        assert "percent signs" in response.json()["data"]["message"]
 
 
 async def test_sign_in_body_is_small(app: AppFixture, api_url: str) -> None:

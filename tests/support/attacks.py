@@ -89,6 +89,26 @@ def _filters(victim: Victim) -> bytes:
     return victim.request("GET", f"{victim.boxes}/{victim.box}/messages?{query}")
 
 
+def _escapes(victim: Victim) -> bytes:
+    """A form, to a route that reads its body before it looks at the token."""
+    request = victim.request(
+        "DELETE", "/v2/user_auth", b"name=" + b"%41" * 330_000, "application/x-www-form-urlencoded"
+    )
+    return request.replace(victim.token.encode(), b"x")
+
+
+def _unknown_keys(victim: Victim) -> bytes:
+    return _settings(victim, **{f"mailbo{number}": 1 for number in range(19_000)})
+
+
+def _number_list(victim: Victim) -> bytes:
+    return _settings(victim, aliases="1," * 450_000)
+
+
+def _address_list(victim: Victim) -> bytes:
+    return _settings(victim, notify_email_addresses=["a@b.example," * 1200] * 60)
+
+
 def _ranges(victim: Victim) -> bytes:
     request = victim.request("GET", f"{victim.boxes}/{victim.box}/messages")
     return request.replace(
@@ -115,6 +135,10 @@ REQUESTS: dict[str, Callable[[Victim], bytes]] = {
     "10,000 unknown messages": _bulk,
     "mail addresses": _addresses,
     "patterns": _pattern,
+    "escapes in a form, no token": _escapes,
+    "unknown keys": _unknown_keys,
+    "numbers in one text": _number_list,
+    "addresses in one text": _address_list,
     "400 filters": _filters,
     "long headers": _ranges,
     "wrong passwords": _guesses,

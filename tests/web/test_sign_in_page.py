@@ -212,6 +212,13 @@ async def test_every_page_forbids_frames_inline_scripts_and_caches(app: AppFixtu
         assert re.findall(r"<title>(.*?)</title>", page.text) == ["Voicemail"]
 
 
+@pytest.mark.parametrize("body", [b"a=" + b"%41" * 20_001, b"&".join(b"a=1" for _ in range(1001))])
+async def test_form_that_takes_long_to_parse_is_refused(browser: Browser, body: bytes) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    response = await browser.http.post("/page/sign-in", content=body, headers=headers)
+    assert response.status_code == 400
+
+
 async def test_sign_in_and_out_are_in_the_audit_log(app: AppFixture, browser: Browser) -> None:
     await app.create_box("1000", app.alice)
     await browser.sign_in_by_pin()
