@@ -250,7 +250,10 @@ async def test_settings_that_take_long_to_check_are_refused(rest: RestClient, se
 async def test_form_that_takes_long_to_parse_is_refused_with_and_without_a_token(
     rest: RestClient, app: AppFixture, api_url: str
 ) -> None:
-    form = {"content": b"name=" + b"%41" * 20_001, "headers": {"Content-Type": "application/x-www-form-urlencoded"}}
+    form: dict[str, Any] = {
+        "content": b"name=" + b"%41" * 20_001,
+        "headers": {"Content-Type": "application/x-www-form-urlencoded"},
+    }
     await rest.request_error(400, "PUT", **form)
     async with httpx.AsyncClient() as stranger:
         response = await stranger.request("DELETE", f"{api_url}/v2/user_auth", **form)
