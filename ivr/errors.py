@@ -25,8 +25,9 @@
     │           └── MailTooLarge         the mail server refuses a mail for its size
     ├── AmiUnavailable                   no AMI connection or no response in time
     │   └── AmiActionRejected            Asterisk rejected an AMI action
-    ├── StoreError                       a transaction failed and changed nothing
+    ├── StoreError                       a transaction failed and changed nothing, but for StoreUnsure
     │   ├── StoreBusy                    another process holds the database lock
+    │   ├── StoreUnsure                  the connection broke in a commit: the change may have happened
     │   ├── DiskFull                     the disk is full
     │   ├── InvalidBackup                a backup is damaged, incomplete, or none of ivr
     │   └── MigrationRequired            an earlier version has written the database
@@ -182,11 +183,15 @@ class AmiActionRejected(AmiUnavailable):
 
 
 class StoreError(IvrError):
-    """A transaction failed and changed nothing."""
+    """A transaction failed. It changed nothing, unless this is `StoreUnsure`."""
 
 
 class StoreBusy(StoreError):
     """Another process has held the database lock for too long."""
+
+
+class StoreUnsure(StoreError):
+    """The connection to the database broke in a commit, and no server says whether it has happened."""
 
 
 class DiskFull(StoreError):

@@ -51,6 +51,18 @@ class DataSettings(_Section):
     )
 
 
+class DatabaseSettings(_Section):
+    url: Annotated[str, Field(pattern=r"^(postgres(ql)?://.*)?$")] = Field(
+        "",
+        description="Address of a PostgreSQL database for accounts, mailboxes and the rows of messages, as"
+        " `postgresql://user:password@host/database` (docs/scale.md). Empty: SQLite in the data folder.",
+    )
+    connections: Annotated[int, Field(ge=2, le=200)] = Field(
+        16,
+        description="Connections to PostgreSQL of each service: half for calls, half for requests.",
+    )
+
+
 class NodeSettings(_Section):
     name: Annotated[str, Field(pattern=r"^[\w.-]{0,64}$")] = Field(
         "",
@@ -238,6 +250,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
 
     data: DataSettings = DataSettings()
+    database: DatabaseSettings = DatabaseSettings()
     node: NodeSettings = NodeSettings()
     fastagi: FastAgiSettings = FastAgiSettings()
     ari: AriSettings = AriSettings()

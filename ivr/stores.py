@@ -12,6 +12,7 @@ from ivr.clock import Clock, SystemClock
 from ivr.directory.audit_log import AuditLog
 from ivr.directory.pin_lockout import PinLockout
 from ivr.directory.secret_store import SecretStore
+from ivr.errors import SettingsError
 from ivr.health.facts import FileId, HealthFacts, HealthLimits, file_id
 from ivr.health.monitor import HealthMonitor
 from ivr.ids import IdGenerator
@@ -19,6 +20,7 @@ from ivr.pepper_files import PepperFiles, pepper_path
 from ivr.settings import Settings
 from ivr.storage.audio_folder import Recordings
 from ivr.storage.data_folder import database_path, state_folder, verify_layout
+from ivr.storage.database import Database
 from ivr.storage.process_locks import ProcessLocks
 from ivr.storage.protocols import (
     AudioStore,
@@ -27,6 +29,7 @@ from ivr.storage.protocols import (
     BoxUsageStore,
     CallLogStore,
     DatabaseFileStore,
+    DatabaseMigration,
     HealthStore,
     ImportStore,
     LeaseStore,
@@ -47,7 +50,7 @@ from ivr.storage.sqlite.audit import SqliteAudit
 from ivr.storage.sqlite.authentication import SqliteAuthAttempts, SqliteSecrets
 from ivr.storage.sqlite.calls import SqliteCalls
 from ivr.storage.sqlite.data_folder_migration import DataFolderMigration
-from ivr.storage.sqlite.database import Database
+from ivr.storage.sqlite.database import SqliteDatabase
 from ivr.storage.sqlite.health import SqliteHealth
 from ivr.storage.sqlite.media import SqliteMedia
 from ivr.storage.sqlite.messages import SqliteMessages
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
     from ivr.call.owner_proof import OwnerProof
     from ivr.directory.credentials import CredentialStore, TokenStore
     from ivr.health.pages import HealthPages
+    from ivr.storage.postgresql.url import DatabaseUrl
 
 
 class Stores:
@@ -92,20 +96,44 @@ class Stores:
         return self.migration.run()
 
     @cached_property
-    def migration(self) -> DataFolderMigration:
+    def migration(self) -> DatabaseMigration:
+        if self.settings.database.url:
+            from ivr.storage.postgresql.schema import PostgresqlMigration
+
+            return PostgresqlMigration(self.database_url)
         return DataFolderMigration(self.settings.data.folder, self.settings.data.busy_timeout_ms)
 
     @cached_property
     def database(self) -> Database:
         data = self.settings.data
         verify_layout(data.folder)
-        return Database(
+        if self.settings.database.url:
+            from ivr.storage.postgresql.database import PostgresqlDatabase
+
+            return PostgresqlDatabase(
+                self.database_url,
+                connections=self.settings.database.connections,
+                monotonic=self.clock.monotonic,
+                on_write=self._measure_write,
+            )
+        return SqliteDatabase(
             database_path(data.folder),
             busy_timeout_ms=data.busy_timeout_ms,
             sync=data.fsync,
             monotonic=self.clock.monotonic,
             on_write=self._measure_write,
         )
+
+    @cached_property
+    def database_url(self) -> DatabaseUrl:
+        """The address of the database in PostgreSQL. Raises `SettingsError`."""
+        try:
+            from ivr.storage.postgresql.url import DatabaseUrl
+        except ImportError as error:
+            raise SettingsError(
+                f"database.url needs the library psycopg ({error}): pip install 'ivr-voicemail[scale]'"
+            ) from error
+        return DatabaseUrl(self.settings.database.url)
 
     def _measure_write(self, duration_s: float) -> None:
         """Called in the writer's thread after each change. The stores alone measure nothing."""

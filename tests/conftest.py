@@ -7,12 +7,17 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
+from tests.support import app_fixture
 from tests.support.app_fixture import AppFixture
 from tests.support.patient_loop import PatientLoop
+
+if TYPE_CHECKING:
+    from tests.support.postgresql_server import PostgresqlServer
 
 # A deadline would make a property test depend on the speed of the machine. Each run tries the same few values, so that
 # a failure is of the change that was made; IVR_TEST_ALL=1 tries more, and others each time.
@@ -24,6 +29,52 @@ settings.load_profile("this-project")
 
 REAL_TIME_FOLDERS = ("asterisk", "bench", "browser")
 """Folders of tests whose other end keeps its own time."""
+
+
+ENGINES = ("sqlite", "postgresql")
+FOLDERS_OF_BOTH_ENGINES = ("api", "directory", "mailbox", "menus", "notifications", "recovery", "retention", "storage")
+"""With IVR_TEST_ALL=1 all tests of these folders run on PostgreSQL too; with IVR_TEST_ENGINE=postgresql only there."""
+CHOSEN_ENGINES = tuple(filter(None, [os.environ.get("IVR_TEST_ENGINE")])) or (ENGINES if TRIES_ALL else ())
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that is marked `both_engines` on each of them. `sqlite_only` tests what only that engine has."""
+    folder = metafunc.definition.path.relative_to(Path(__file__).parent).parts[0]
+    if metafunc.definition.get_closest_marker("sqlite_only"):
+        return
+    is_chosen = CHOSEN_ENGINES and folder in FOLDERS_OF_BOTH_ENGINES and "app" in metafunc.fixturenames
+    if is_chosen or metafunc.definition.get_closest_marker("both_engines"):
+        metafunc.parametrize("engine", CHOSEN_ENGINES or ENGINES, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlServer]:
+    """A server for all tests; each makes a database of its own."""
+    from tests.support.postgresql_server import missing_reason, run_postgresql
+
+    if reason := missing_reason():
+        pytest.skip(reason)
+    with run_postgresql() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The engine of the databases of this test. Installations with the same folder have the same database."""
+    name = getattr(request, "param", ENGINES[0])
+    urls: dict[Path, str] = {}
+    if name == "postgresql":
+        server: PostgresqlServer = request.getfixturevalue("postgresql")
+
+        def url_of(folder: Path) -> str:
+            if folder not in urls:
+                urls[folder] = server.create_installation()
+            return urls[folder]
+
+        monkeypatch.setattr(app_fixture, "database_url", url_of)
+    yield name
+    for url in urls.values():
+        server.release(url)
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

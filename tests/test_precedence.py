@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from ivr.api.server import ApiServer, ListenAddress
 from ivr.precedence import CallsFirstLoop, background, is_background
-from ivr.storage.sqlite.database import Database
+from ivr.storage.sqlite.database import SqliteDatabase
 
 REQUESTS = 50
 
@@ -134,11 +134,11 @@ def test_call_has_a_thread_while_requests_occupy_theirs() -> None:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return Database(tmp_path / "ivr.db", sync=False)
+def database(tmp_path: Path) -> SqliteDatabase:
+    return SqliteDatabase(tmp_path / "ivr.db", sync=False)
 
 
-def test_change_of_a_call_is_made_before_those_of_requests(database: Database) -> None:
+def test_change_of_a_call_is_made_before_those_of_requests(database: SqliteDatabase) -> None:
     async def scenario() -> None:
         order: list[str] = []
         began, release = threading.Event(), threading.Event()
@@ -163,7 +163,7 @@ def test_change_of_a_call_is_made_before_those_of_requests(database: Database) -
     run(scenario)
 
 
-def test_call_reads_while_requests_occupy_the_database(database: Database) -> None:
+def test_call_reads_while_requests_occupy_the_database(database: SqliteDatabase) -> None:
     async def scenario() -> None:
         release = threading.Event()
         with background():

@@ -71,6 +71,7 @@ def create(
     all recordings, the pepper, the secrets, and the settings of ivr and of Asterisk's part. Keep it private.
     """
     loaded = settings.load()
+    _refuse_postgresql(loaded, "back up")
     stores = Stores(loaded)
     configured = loaded.pins.pepper_file
     pepper = pepper_path(loaded.data.folder, configured) if configured else None
@@ -104,6 +105,15 @@ def create(
     record_afterwards(AuditAction.EXPORTED, BACKUP_SUBJECT)
     print_document(document, as_json)
     _print_warnings(report, pepper)
+
+
+def _refuse_postgresql(loaded: settings.Settings, action: str) -> None:
+    """Raise `BadInput` if the rows are in PostgreSQL: its own tools copy them at one moment with their recordings."""
+    if loaded.database.url:
+        raise BadInput(
+            f"this command cannot {action} rows in PostgreSQL (database.url): use pg_dump and pg_restore, and copy the"
+            " data folder after the dump (docs/scale.md)"
+        )
 
 
 def _require_pipe(is_terminal: bool) -> None:
@@ -185,9 +195,12 @@ def restore(
 
     The service must not run. Owners are set as by 'ivr install', which is run first on a new machine.
     """
-    folder = data or settings.load().data.folder
+    loaded = settings.load()
+    if data is None:
+        _refuse_postgresql(loaded, "restore")
+    folder = data or loaded.data.folder
     root = root.absolute()
-    stores = Stores(settings.load())
+    stores = Stores(loaded)
     target = RestoreTarget(folder, root, _owners(folder, root, user), with_config=config)
     restoration = Restoration(target, stores.database_files, stores.clock)
     with disk_errors(folder, f"ivr restore {source}"), open_backup(source, snapshot) as (name, entries):

@@ -24,6 +24,7 @@ from ivr.pepper_files import pepper_path
 from ivr.settings import Settings
 from ivr.storage.data_folder import database_path, verify_layout
 from ivr.storage.file_owner import run_as_owner_of
+from ivr.stores import Stores
 
 LEVEL_STYLES = {Level.OK: ("ok", "green"), Level.WARNING: ("warning", "yellow"), Level.PROBLEM: ("problem", "bold red")}
 COLUMN_WIDTHS = (9, 19)
@@ -72,8 +73,9 @@ def _read_database(site_settings: Settings) -> tuple[DatabaseSnapshot | None, st
     with run_as_owner_of(folder):
         try:
             verify_layout(folder)
-            if not database_path(folder).exists():
-                what = f"{folder} contains no database yet"
+            if not _has_database(site_settings):
+                where = "PostgreSQL" if site_settings.database.url else folder
+                what = f"{where} contains no database of ivr yet"
                 return None, "", [warning("database", what, "create the first account: ivr account create NAME")]
             if not pepper_path(folder, site_settings.pins.pepper_file).is_file():  # Opening would create another one.
                 return None, "", []
@@ -85,8 +87,15 @@ def _read_database(site_settings: Settings) -> tuple[DatabaseSnapshot | None, st
                 "",
                 [problem("database", what, command="systemctl stop ivr.socket ivr; ivr migrate; systemctl start ivr")],
             )
-        except (StoreError, OSError) as error:
+        except (StoreError, SettingsError, OSError) as error:
             return None, describe_error(error), []
+
+
+def _has_database(site_settings: Settings) -> bool:
+    """Return whether the database has tables. Raises `StoreError`, `SettingsError`."""
+    if site_settings.database.url:
+        return Stores(site_settings).migration.plan().version > 0
+    return database_path(site_settings.data.folder).exists()
 
 
 async def _read_snapshot(site_settings: Settings) -> DatabaseSnapshot:

@@ -112,7 +112,7 @@ def migrate(
     """
     loaded = settings.load()
     logging_setup.configure_logging(loaded.log.model_copy(update={"level": "warning"}))
-    require_database(loaded.data.folder)
+    require_database(loaded)
     stores = Stores(loaded)
     plan = stores.migration.plan()
     if dry_run:
@@ -128,7 +128,8 @@ def migrate(
     elif done := stores.migrate():
         record_afterwards(AuditAction.MAINTAINED, f"database: schema {done.version} to {done.program_version}")
         typer.echo(f"{done.database} is migrated from schema {done.version} to {done.program_version}")
-        typer.echo(f"the earlier database is {done.copy or done.earlier_copy}; 'ivr migrate --back' restores it")
+        if copy_of_it := done.copy or done.earlier_copy:
+            typer.echo(f"the earlier database is {copy_of_it}; 'ivr migrate --back' restores it")
     else:
         typer.echo(f"{plan.database} has schema {plan.version}: there is nothing to migrate")
 

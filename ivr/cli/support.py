@@ -11,7 +11,6 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import wraps
-from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import typer
@@ -129,7 +128,7 @@ def run_with_app(operation: Callable[[App], Awaitable[T]], *, create_database: b
     async def run() -> T:
         loaded = settings.load()
         if not create_database:
-            require_database(loaded.data.folder)
+            require_database(loaded)
         logging_setup.configure_logging(loaded.log.model_copy(update={"level": "warning"}))
         app = App(loaded).open()
         try:
@@ -140,8 +139,14 @@ def run_with_app(operation: Callable[[App], Awaitable[T]], *, create_database: b
     return asyncio.run(run())
 
 
-def require_database(folder: Path) -> None:
-    """Raise `NotFound` if the data folder contains no database, `StoreError` if that cannot be seen."""
+def require_database(loaded: settings.Settings) -> None:
+    """Raise `NotFound` if the data folder contains no database, `StoreError` if that cannot be seen.
+
+    A database in PostgreSQL is opened at once, which says what is wrong with it.
+    """
+    if loaded.database.url:
+        return
+    folder = loaded.data.folder
     try:
         exists = bool(database_path(folder).exists() or earlier_database(folder))
     except OSError as error:

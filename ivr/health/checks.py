@@ -156,8 +156,11 @@ def check_database_files(facts: HealthFacts) -> Iterator[Finding]:
 def check_database(facts: HealthFacts) -> Iterator[Finding]:
     """Check that the database can be read and written."""
     if facts.database_error:
-        remedy = _database_remedy(facts.database_error, database_path(facts.folder))
-        yield problem("database", facts.database_error, remedy, prevents_storing=True)
+        what, remedy = facts.database_error, _database_remedy(facts.database_error, database_path(facts.folder))
+        if "postgresql://" in what or "database.url" in what:  # Such an error says what to do.
+            what, bracket, remedy = what.rpartition("): ")
+            what += bracket[:1]
+        yield problem("database", what, remedy, prevents_storing=True)
 
 
 def _database_remedy(error: str, path: Path) -> str:

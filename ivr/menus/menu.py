@@ -25,6 +25,7 @@ from ivr.errors import (
     PastRetention,
     RecordingFailed,
     StoreError,
+    StoreUnsure,
     UnplayableSound,
 )
 from ivr.mailbox.mailbox import Mailbox
@@ -156,6 +157,7 @@ PROMPTS_BY_ERROR: tuple[tuple[type[IvrError], str], ...] = (
     (UnplayableSound, "message/unplayable"),
     (InvalidAudio, "message/unplayable"),
     (BoxDeleted, "greeting/no-voicemail"),
+    (StoreUnsure, "problem/later"),
     (StoreError, "problem/not-done"),
     (RecordingFailed, "problem/not-recorded"),
     (IvrError, "problem/later"),

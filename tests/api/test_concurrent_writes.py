@@ -35,11 +35,11 @@ class ConcurrentWrite:
     def schedule(self, write: Write) -> None:
         self._pending = write
 
-    async def _run_before(self, transaction: Any) -> Any:
+    async def _run_before(self, transaction: Any, **options: Any) -> Any:
         pending, self._pending = self._pending, None
         if pending:
             await pending()
-        return await self._write(transaction)
+        return await self._write(transaction, **options)
 
 
 @pytest.fixture
@@ -278,12 +278,12 @@ async def test_failed_audio_replacement_restores_old_audio(
     without_audio = await rest.upload_message(box.id)
     before, write = data_files(app), app.container.database.write
 
-    async def write_to_full_disk(transaction: Any) -> Any:
+    async def write_to_full_disk(transaction: Any, **options: Any) -> Any:
         def fail(connection: Any) -> None:
             transaction(connection)
             raise DiskFull("the disk is full")
 
-        return await write(fail)
+        return await write(fail, **options)
 
     with monkeypatch.context() as patched:
         patched.setattr(app.container.database, "write", write_to_full_disk)

@@ -25,6 +25,7 @@ def ids(envelope: dict[str, Any]) -> list[str]:
     return [line["media_id"] for line in envelope["data"]]
 
 
+@pytest.mark.both_engines
 async def test_message_left_by_phone_is_listed_at_once(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
     message = await app.create_message(box, s=3.14, caller="1001")
     [line] = (await rest.request_ok("GET", f"/{box.id}/messages"))["data"]

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Ivr, ivr, parse_json
-from tests.imports.postgresql_server import PASSWORD, PostgresqlServer
 from tests.imports.spool_maker import SpoolMaker
 from tests.imports.test_import import audio_of, demo, listed, maker, notes
 from tests.lab.sip_phone.speech import speech
+from tests.support.postgresql_server import PASSWORD, PostgresqlServer
 
 __all__ = ["demo", "ivr", "maker"]
 

@@ -16,9 +16,9 @@ import pytest
 
 from ivr.audio import wav
 from tests.cli.conftest import Ivr, ivr, parse_json
-from tests.imports.postgresql_server import PASSWORD, PostgresqlServer
 from tests.imports.test_import import audio_of, count_messages, demo, listed, notes
 from tests.lab.sip_phone.speech import speech
+from tests.support.postgresql_server import PASSWORD, PostgresqlServer
 
 __all__ = ["demo", "ivr"]
 

@@ -144,6 +144,7 @@ async def test_purge_ends_when_message_fits_or_nothing_is_left(
         lambda c: counters.used_bytes(c, "box", "deleted"),
     ],
 )
+@pytest.mark.sqlite_only
 async def test_quota_queries_use_indexes(app: AppFixture, reads: Callable[[sqlite3.Connection], object]) -> None:
     def plans(connection: sqlite3.Connection) -> list[str]:
         statements: list[str] = []

@@ -43,9 +43,9 @@ class CrashInjector:
         monkeypatch.setattr(Path, "unlink", self._counting(Path.unlink))
         write = app.container.database.write
 
-        async def counted(transaction: Any) -> Any:
+        async def counted(transaction: Any, **options: Any) -> Any:
             self._count_step()
-            return await write(transaction)
+            return await write(transaction, **options)
 
         monkeypatch.setattr(app.container.database, "write", counted)
 

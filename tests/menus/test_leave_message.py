@@ -30,6 +30,7 @@ async def box(app: AppFixture) -> Mailbox:
     return await app.create_box("1000")
 
 
+@pytest.mark.both_engines
 async def test_message_ended_by_hangup_is_saved(app: AppFixture, box: Mailbox) -> None:
     phone = await leave_message(app, Speak(3000, then="hang-up"))
     assert phone.texts == [GREETING, INSTRUCTIONS, BEEP]
@@ -80,6 +81,7 @@ async def test_review_key_plays_message_back(app: AppFixture, box: Mailbox) -> N
     assert phone.texts[3:] == [REVIEW, "(your recording)", REVIEW, SAVED]
 
 
+@pytest.mark.both_engines
 async def test_rerecorded_message_keeps_only_last_take(app: AppFixture, box: Mailbox) -> None:
     await leave_message(app, Speak(3000), Press("3"), Speak(4000), Press("1"))
     assert [message.length_ms for message in await app.messages(box)] == [4000]

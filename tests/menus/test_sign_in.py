@@ -75,6 +75,7 @@ async def test_system_can_require_pin_from_everybody(tmp_path: object) -> None:
     app.close()
 
 
+@pytest.mark.both_engines
 async def test_other_user_is_asked_for_pin(app: AppFixture) -> None:
     await app.create_box(owner=app.alice)
     phone = await app.run_call([Press("1379#")], endpoint="bob", number="1000")
@@ -171,6 +172,7 @@ async def test_owner_without_required_pin_has_no_access(app: AppFixture) -> None
     assert (await app.run_call(endpoint="alice", number="1000")).texts == [NO_ACCESS]
 
 
+@pytest.mark.both_engines
 async def test_three_wrong_pins_end_call(app: AppFixture) -> None:
     await app.create_box()
     phone = await app.run_call(

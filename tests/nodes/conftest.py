@@ -24,7 +24,8 @@ async def new_node(app: AppFixture) -> AsyncIterator[NewNode]:
         asterisk = {"system_name": name, **settings.pop("asterisk", {})}
         data = {**app.settings.data.model_dump(), **settings.pop("data", {})}
         pins = {"bcrypt_cost": 4, **settings.pop("pins", {})}
-        all_settings = Settings(data=data, node=node, asterisk=asterisk, pins=pins, **settings)
+        database = app.settings.database
+        all_settings = Settings(data=data, database=database, node=node, asterisk=asterisk, pins=pins, **settings)
         nodes.append(App(all_settings, clock=app.clock).open())
         return nodes[-1]
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from ivr.mailbox.voicemail_settings import DAY_S
 from tests.nodes.conftest import NewNode
 from tests.support.app_fixture import AppFixture
+
+pytestmark = pytest.mark.both_engines
 
 
 async def test_one_process_of_all_nodes_has_the_lease(new_node: NewNode) -> None:

@@ -19,6 +19,8 @@ from tests.nodes.conftest import NewNode, age_sign
 from tests.support.app_fixture import AppFixture
 from tests.support.fake_ami_server import FakeAmiServer
 
+pytestmark = pytest.mark.both_engines
+
 
 @dataclass
 class Asterisk:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from ivr.storage.database import Database
 from ivr.storage.records import ChangeReason, Folder
-from ivr.storage.sqlite.database import Database
 from tests.notifications.conftest import OWNER_EMAIL, NotificationAppFixture
 from tests.notifications.test_mail import mail_text
 from tests.support.fake_smtp_server import Behaviour, FakeSmtpServer, authenticated_tls_server
@@ -91,6 +91,7 @@ async def test_unavoidable_duplicate_has_same_message_id(
     assert first["Date"] == second["Date"]
 
 
+@pytest.mark.both_engines
 async def test_each_recipient_gets_one_mail_with_its_own_id(
     mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer
 ) -> None:
@@ -345,13 +346,13 @@ def inject_crash(step: int, database: Database, monkeypatch: pytest.MonkeyPatch)
     count = 0
     write = database.write
 
-    async def counting_write(txn: Callable[[sqlite3.Connection], Any]) -> Any:
+    async def counting_write(txn: Callable[[sqlite3.Connection], Any], **options: Any) -> Any:
         nonlocal count
         count += 1
         last = step // 2 + 1
         if count > last or (count == last and step % 2 == 0):
             raise Killed
-        result = await write(txn)
+        result = await write(txn, **options)
         if count == last:
             raise Killed
         return result

@@ -22,6 +22,7 @@ def shown_mwi(ami_server: FakeAmiServer) -> dict[str, tuple[int, int]]:
     return ami_server.mailboxes
 
 
+@pytest.mark.both_engines
 async def test_mwi_shows_new_and_saved_counts(
     mwi_app: NotificationAppFixture, shown_mwi: dict[str, tuple[int, int]]
 ) -> None:
@@ -133,6 +134,7 @@ async def test_former_owner_phone_is_cleared_and_new_owner_phone_is_lit(
 
 
 @pytest.mark.parametrize("as_object", [False, True], ids=["id", "object"])
+@pytest.mark.both_engines
 async def test_phone_of_member_shows_shared_box_while_it_is_shared(
     mwi_app: NotificationAppFixture, shown_mwi: dict[str, tuple[int, int]], as_object: bool
 ) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ivr.errors import NotificationFailed
 from ivr.notifications.worker import HandlerResult, OutboxWorker, WorkerLimits
 from ivr.storage.process_locks import ProcessLocks
 from ivr.storage.records import LEASE_S, OutboxTask, ServiceProcess, TaskKind
 from ivr.storage.sqlite.outbox import SqliteOutbox
 from tests.support.app_fixture import AppFixture
+
+pytestmark = pytest.mark.both_engines
 
 
 async def enqueue_new_message(app: AppFixture) -> None:
@@ -84,6 +88,7 @@ async def test_worker_exception_is_logged_and_task_retried(app: AppFixture) -> N
     assert [task.kind for task in await app.container.outbox.list_tasks()] == [TaskKind.MWI]
 
 
+@pytest.mark.sqlite_only
 async def test_due_task_queries_use_index(app: AppFixture) -> None:
     """The query takes one index step per kind, however many rows wait."""
     sql = "EXPLAIN QUERY PLAN SELECT EXISTS (SELECT 1 FROM outbox WHERE kind = ? AND due_at <= ?)"

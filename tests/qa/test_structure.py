@@ -27,6 +27,8 @@ UNSPLIT_CONSTRUCTORS: set[str] = set()
 """Classes whose arguments are still to be grouped. This set only shrinks."""
 
 SHARED_MODULE_NAMES = {
+    "error_translation": "SQLite, PostgreSQL",
+    "schema": "of a file, of PostgreSQL",
     "__init__": "packages",
     "audit": "records, protocol, statements, of requests, command",
     "audio": "store protocol, routes",
@@ -36,6 +38,7 @@ SHARED_MODULE_NAMES = {
     "client": "the side that connects: AMI, ARI",
     "connection": "one connection: FastAGI, ARI",
     "data_folder": "the folder, and the doctor's check of it",
+    "database": "protocol, SQLite, PostgreSQL",
     "database_file": "store protocol, statements",
     "demo": "command, and what it is built from",
     "directory": "rules, store protocol, statements",

@@ -159,6 +159,7 @@ async def test_tombstone_holds_no_personal_data(app: AppFixture) -> None:
     assert outbox_rows == 0
 
 
+@pytest.mark.sqlite_only
 async def test_purged_data_is_erased_from_database_file(app: AppFixture) -> None:
     """Without secure_delete, SQLite leaves deleted content in the file until the page is reused."""
     box = await app.create_box()
@@ -437,6 +438,7 @@ async def test_message_without_audio_is_logged_and_kept(app: AppFixture) -> None
 # -- query plans --------------------------------------------------------------
 
 
+@pytest.mark.sqlite_only
 async def test_retention_queries_use_indexes(app: AppFixture) -> None:
     """Each query reads an index in its order: no table scan, no sorting."""
     seen: list[str] = []

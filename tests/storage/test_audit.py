@@ -10,8 +10,10 @@ from ivr.errors import StoreError
 from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.storage.data_folder import database_path
 from ivr.storage.records import Actor, AuditAction, AuditEntry, AuditQuery, Door
-from ivr.storage.sqlite.database import Database
+from ivr.storage.sqlite.database import SqliteDatabase
 from tests.support.app_fixture import AppFixture
+
+pytestmark = pytest.mark.both_engines
 
 ACTOR = Actor(Door.PHONE, "", "trunk 5550100", "PIN")
 
@@ -26,9 +28,13 @@ async def subjects(app: AppFixture) -> list[str]:
     return [entry.subject for entry in await app.container.audit_store.find(AuditQuery(), 10)]
 
 
-@pytest.mark.parametrize(
-    "sql", ["UPDATE audit SET device = ''", "DELETE FROM audit", "REPLACE INTO audit SELECT * FROM audit"]
+COLUMNS = 'id, at, account_id, box_id, action, subject, door, "user", device, proof'
+UPSERT = (
+    f"INSERT INTO audit ({COLUMNS}) SELECT {COLUMNS} FROM audit WHERE true ON CONFLICT (id) DO UPDATE SET device = ''"
 )
+
+
+@pytest.mark.parametrize("sql", ["UPDATE audit SET device = ''", "DELETE FROM audit", UPSERT])
 async def test_entries_are_not_changed(app: AppFixture, sql: str) -> None:
     await append(app, 1)
     before = await app.container.audit_store.find(AuditQuery(), 10)
@@ -37,12 +43,13 @@ async def test_entries_are_not_changed(app: AppFixture, sql: str) -> None:
     assert await app.container.audit_store.find(AuditQuery(), 10) == before
 
 
+@pytest.mark.sqlite_only
 async def test_entries_are_not_changed_after_a_restart(tmp_path: Path) -> None:
     """SQLite ignores the triggers of a REPLACE unless each connection says otherwise."""
     first = await AppFixture(tmp_path / "data").open()
     await append(first, 1)
     first.container.close()
-    database = Database(database_path(tmp_path / "data"))
+    database = SqliteDatabase(database_path(tmp_path / "data"))
     with pytest.raises(StoreError, match="cannot be changed"):
         await database.write(lambda c: c.execute("REPLACE INTO audit SELECT * FROM audit").rowcount)
     database.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ivr.errors import Conflict, DiskFull, StoreBusy, StoreError
-from ivr.storage.sqlite.database import Database
+from ivr.storage.sqlite.database import SqliteDatabase
 from ivr.storage.sqlite.directory_changes import DirectoryChanges
 
 
@@ -25,17 +25,17 @@ def read_keys(connection: sqlite3.Connection) -> list[str]:
 
 @pytest.fixture
 def database(tmp_path: Path) -> object:
-    database = Database(tmp_path / "ivr.db", busy_timeout_ms=100, sync=False)
+    database = SqliteDatabase(tmp_path / "ivr.db", busy_timeout_ms=100, sync=False)
     yield database
     database.close()
 
 
-async def test_written_data_can_be_read(database: Database) -> None:
+async def test_written_data_can_be_read(database: SqliteDatabase) -> None:
     await database.write(insert_key("a"))  # type: ignore[arg-type]
     assert await database.read(read_keys) == ["a"]
 
 
-async def test_queued_writes_share_commit_and_get_own_results(database: Database) -> None:
+async def test_queued_writes_share_commit_and_get_own_results(database: SqliteDatabase) -> None:
     def insert_and_raise(connection: sqlite3.Connection) -> None:
         connection.execute("INSERT INTO arrival_sequences VALUES ('half done', 1)")
         raise Conflict("no")
@@ -48,19 +48,19 @@ async def test_queued_writes_share_commit_and_get_own_results(database: Database
     assert await database.read(read_keys) == [f"{n:03}" for n in range(50)]
 
 
-async def test_programming_error_propagates_without_affecting_other_writes(database: Database) -> None:
+async def test_programming_error_propagates_without_affecting_other_writes(database: SqliteDatabase) -> None:
     with pytest.raises(ZeroDivisionError):
         await database.write(lambda c: 1 / 0)
     await database.write(insert_key("a"))  # type: ignore[arg-type]
     assert await database.read(read_keys) == ["a"]
 
 
-async def test_readers_cannot_write(database: Database) -> None:
+async def test_readers_cannot_write(database: SqliteDatabase) -> None:
     with pytest.raises(StoreError):
         await database.read(insert_key("a"))  # type: ignore[arg-type]
 
 
-async def test_lock_error_names_locking_process(database: Database, tmp_path: Path) -> None:
+async def test_lock_error_names_locking_process(database: SqliteDatabase, tmp_path: Path) -> None:
     other = sqlite3.connect(tmp_path / "ivr.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreBusy, match="another process"):
@@ -71,7 +71,7 @@ async def test_lock_error_names_locking_process(database: Database, tmp_path: Pa
     other.close()
 
 
-async def test_full_disk_raises_and_rolls_back(database: Database) -> None:
+async def test_full_disk_raises_and_rolls_back(database: SqliteDatabase) -> None:
     await database.write(insert_key("before"))  # type: ignore[arg-type]
     pages = await database.read(lambda c: c.execute("PRAGMA page_count").fetchone()[0])
     database._writer_connection.execute(f"PRAGMA max_page_count = {pages}")
@@ -87,18 +87,18 @@ async def test_full_disk_raises_and_rolls_back(database: Database) -> None:
 
 def test_unwritable_folder_raises(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be opened"):
-        Database(tmp_path / "missing" / "ivr.db")
+        SqliteDatabase(tmp_path / "missing" / "ivr.db")
 
 
 async def test_reopening_database_changes_nothing(tmp_path: Path) -> None:
     for _ in range(2):
-        database = Database(tmp_path / "ivr.db", sync=False)
+        database = SqliteDatabase(tmp_path / "ivr.db", sync=False)
         await database.write(lambda c: c.execute("INSERT OR REPLACE INTO arrival_sequences VALUES ('a', 1)").rowcount)
         assert await database.read(read_keys) == ["a"]
         database.close()
 
 
-async def test_every_table_has_an_account_id(database: Database) -> None:
+async def test_every_table_has_an_account_id(database: SqliteDatabase) -> None:
     def columns_by_table(connection: sqlite3.Connection) -> dict[str, list[str]]:
         names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return {
@@ -131,7 +131,7 @@ async def test_every_table_has_an_account_id(database: Database) -> None:
 
 
 async def test_cancelled_write_does_not_block_later_writes(tmp_path: Path) -> None:
-    database = Database(tmp_path / "ivr.db")
+    database = SqliteDatabase(tmp_path / "ivr.db")
     started, release = threading.Event(), threading.Event()
 
     def block(connection: sqlite3.Connection) -> int:
@@ -151,7 +151,7 @@ async def test_cancelled_write_does_not_block_later_writes(tmp_path: Path) -> No
 
 
 async def test_fingerprint_changes_on_foreign_commit_but_not_on_read(tmp_path: Path) -> None:
-    own, foreign = Database(tmp_path / "ivr.db"), Database(tmp_path / "ivr.db")
+    own, foreign = SqliteDatabase(tmp_path / "ivr.db"), SqliteDatabase(tmp_path / "ivr.db")
     await foreign.write(lambda c: c.execute("CREATE TABLE things (name TEXT)"))
     before = own.change_fingerprint()
     assert await own.read(lambda c: c.execute("SELECT count(*) FROM things").fetchone()[0]) == 0
@@ -164,7 +164,7 @@ async def test_fingerprint_changes_on_foreign_commit_but_not_on_read(tmp_path: P
 
 async def test_cached_row_is_never_older_than_last_commit_of_any_process(tmp_path: Path) -> None:
     """Commits follow each other within a tick of the file system's clock, and a checkpoint restarts the WAL."""
-    own, foreign = Database(tmp_path / "ivr.db", sync=False), Database(tmp_path / "ivr.db", sync=False)
+    own, foreign = SqliteDatabase(tmp_path / "ivr.db", sync=False), SqliteDatabase(tmp_path / "ivr.db", sync=False)
     await foreign.write(lambda c: c.execute("CREATE TABLE things (n INTEGER)"))
     await foreign.write(lambda c: c.execute("INSERT INTO things VALUES (0)"))
     for n in range(1, 301):
@@ -181,7 +181,7 @@ async def test_cached_row_is_never_older_than_last_commit_of_any_process(tmp_pat
 
 
 async def test_row_is_read_again_only_after_a_commit(tmp_path: Path) -> None:
-    database = Database(tmp_path / "ivr.db")
+    database = SqliteDatabase(tmp_path / "ivr.db")
     await database.write(lambda c: c.execute("CREATE TABLE things (n INTEGER)"))
     assert await database.read_row("SELECT n FROM things WHERE n = ?", 1) is None
     statements: list[str] = []
@@ -198,14 +198,14 @@ async def test_row_is_read_again_only_after_a_commit(tmp_path: Path) -> None:
 
 
 def test_a_database_of_a_newer_version_is_refused_with_the_way_back(tmp_path: Path) -> None:
-    Database(tmp_path / "ivr.db").close()
+    SqliteDatabase(tmp_path / "ivr.db").close()
     with sqlite3.connect(tmp_path / "ivr.db") as connection:
         connection.execute("PRAGMA user_version = 999")
     connection.close()
     with pytest.raises(
         StoreError, match=r"newer version of ivr \(schema 999.*restore the backup made before the upgrade"
     ):
-        Database(tmp_path / "ivr.db")
+        SqliteDatabase(tmp_path / "ivr.db")
 
 
 # -- commits that leave the directory as it was ------------------------------------------------------------------------
@@ -239,7 +239,7 @@ CHANGES_OF_DIRECTORY = (
 
 
 async def test_only_a_commit_that_changes_the_directory_changes_its_fingerprint(tmp_path: Path) -> None:
-    database = Database(tmp_path / "db", sync=False)
+    database = SqliteDatabase(tmp_path / "db", sync=False)
     for statement in CHANGES_OF_DIRECTORY:
         before = database.directory_fingerprint()
         await database.write(lambda c, sql=statement: c.execute(sql).rowcount)  # type: ignore[misc]
@@ -258,7 +258,7 @@ async def test_only_a_commit_that_changes_the_directory_changes_its_fingerprint(
 
 
 async def test_any_commit_of_another_process_may_have_changed_the_directory(tmp_path: Path) -> None:
-    own, other = Database(tmp_path / "db", sync=False), Database(tmp_path / "db", sync=False)
+    own, other = SqliteDatabase(tmp_path / "db", sync=False), SqliteDatabase(tmp_path / "db", sync=False)
     before = own.directory_fingerprint()
     await other.write(lambda c: c.execute("INSERT INTO arrival_sequences (account_id, last_seq) VALUES ('a', 1)"))
     assert own.directory_fingerprint() != before
@@ -290,7 +290,7 @@ def test_a_foreign_commit_next_to_an_own_one_is_not_taken_for_it() -> None:
 
 
 async def test_rows_of_other_tables_are_not_kept_as_directory(tmp_path: Path) -> None:
-    database = Database(tmp_path / "db", sync=False)
+    database = SqliteDatabase(tmp_path / "db", sync=False)
     with pytest.raises(ValueError, match="messages"):
         await database.read_directory_row("SELECT * FROM boxes JOIN messages ON box_id = boxes.id")
     database.close()

@@ -41,6 +41,7 @@ QUERIES = {
 
 
 @pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.sqlite_only
 async def test_list_queries_use_an_index_without_sorting(app: AppFixture, query: str) -> None:
     box = await app.create_box()
     await app.container.database.write(lambda c: insert_messages(c, box, 200))
@@ -64,6 +65,7 @@ async def test_list_queries_use_an_index_without_sorting(app: AppFixture, query:
         assert all(step.startswith("SEARCH") for step in plan), f"{plan}: {statement}"
 
 
+@pytest.mark.sqlite_only
 async def test_cost_of_page_is_independent_of_number_of_messages(app: AppFixture) -> None:
     few, many = await app.create_box("1000"), await app.create_box("1001")
 
@@ -96,6 +98,7 @@ async def test_cost_of_page_is_independent_of_number_of_messages(app: AppFixture
     assert large == small
 
 
+@pytest.mark.sqlite_only
 async def test_filter_without_matches_scans_limited_rows(app: AppFixture) -> None:
     store = listing.SqliteListing(app.container.database, max_rows_scanned=300)
     box = await app.create_box()

@@ -7,6 +7,8 @@ import sqlite3
 from dataclasses import replace
 from functools import partial
 
+import pytest
+
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import Caller, ChangeReason, Folder, Message, MessageQuery
 from ivr.storage.sqlite import message_search
@@ -14,6 +16,8 @@ from ivr.storage.sqlite.listing import SqliteListing
 from tests.storage.test_listing import insert_messages, match_all
 from tests.storage.test_messages import query_plan
 from tests.support.app_fixture import NOON, AppFixture
+
+pytestmark = pytest.mark.both_engines
 
 
 async def leave(
@@ -54,7 +58,7 @@ async def test_search_finds_beginnings_of_words_and_parts_of_numbers_and_no_text
     assert {text: await search(app, box, text) for text in texts} == {key: [] for key in texts}
 
 
-async def test_index_follows_each_change_of_a_message(app: AppFixture) -> None:
+async def test_index_follows_each_change_of_a_message(app: AppFixture, engine: str) -> None:
     box, other = await app.create_box("1000"), await app.create_box("1001")
     message = await leave(app, box, "Maria", transcript="first words")
     messages, database = app.container.messages, app.container.database
@@ -82,9 +86,9 @@ async def test_index_follows_each_change_of_a_message(app: AppFixture) -> None:
     assert await search(app, other, "maria") == []
     await database.write(lambda c: c.execute("DELETE FROM messages").rowcount)
     assert await database.read(lambda c: c.execute("SELECT count(*) FROM message_texts").fetchone()[0]) == 0
-    # It fails where the index has an entry without its text.
-    check = "INSERT INTO message_search (message_search) VALUES ('integrity-check')"
-    await database.write(lambda c: c.execute(check).rowcount)
+    if engine == "sqlite":  # It fails where the index has an entry without its text.
+        check = "INSERT INTO message_search (message_search) VALUES ('integrity-check')"
+        await database.write(lambda c: c.execute(check).rowcount)
 
 
 async def test_matches_come_in_order_of_time_and_in_pages(app: AppFixture) -> None:
@@ -106,6 +110,7 @@ async def test_matches_come_in_order_of_time_and_in_pages(app: AppFixture) -> No
     assert [listed.message.id for listed in account.items] == newest_first
 
 
+@pytest.mark.sqlite_only
 async def test_search_reads_its_own_matches_without_sorting(app: AppFixture) -> None:
     box = await app.create_box()
     await app.container.database.write(lambda c: insert_messages(c, box, 3000))

@@ -16,6 +16,8 @@ from ivr.storage.records import Caller, ChangeReason, Folder, FolderCounts, Mess
 from ivr.storage.sqlite import message_rows
 from tests.support.app_fixture import NOON, AppFixture
 
+pytestmark = pytest.mark.both_engines
+
 NO_RETENTION_LIMIT = 0
 
 
@@ -243,6 +245,7 @@ def query_plan(statement: str, connection: sqlite3.Connection) -> list[str]:
     return [row["detail"] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
 
 
+@pytest.mark.sqlite_only
 async def test_call_queries_use_indexes(app: AppFixture) -> None:
     """Each reads along an index in the order of its rows: no scan of a table, no sorting."""
     box = await app.create_box()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlite_utils import Database as Tables
 
-from ivr.storage.sqlite.database import Database
+from ivr.storage.sqlite.database import SqliteDatabase
 from ivr.storage.sqlite.migrations import MIGRATIONS, SCHEMA_VERSION, apply_migrations
 from ivr.storage.sqlite.schema import DatabaseSchema
 
@@ -159,7 +159,7 @@ def old_database(tmp_path: Path) -> Path:
 
 async def test_rows_of_earlier_release_are_found_under_new_names(old_database: Path) -> None:
     DatabaseSchema(old_database, 100).migrate()
-    database = Database(old_database)
+    database = SqliteDatabase(old_database)
 
     async def rows(sql: str) -> list[tuple[Any, ...]]:
         return await database.read(lambda c: [tuple(row) for row in c.execute(sql)])
@@ -207,7 +207,7 @@ async def test_rows_of_earlier_release_are_found_under_new_names(old_database: P
 async def test_upgraded_database_has_the_schema_of_a_new_one(old_database: Path, tmp_path: Path) -> None:
     async def schema(path: Path) -> list[tuple[str, str]]:
         DatabaseSchema(path, 100).migrate()
-        database = Database(path)
+        database = SqliteDatabase(path)
         rows = await database.read(
             lambda c: [(row[0], row[1]) for row in c.execute("SELECT name, sql FROM sqlite_master ORDER BY name")]
         )
@@ -219,15 +219,15 @@ async def test_upgraded_database_has_the_schema_of_a_new_one(old_database: Path,
 
 def test_migrated_database_opens_without_importing_sqlite_utils(tmp_path: Path) -> None:
     """Every call over classic AGI opens the database, and the import would delay it."""
-    Database(tmp_path / "ivr.db").close()
+    SqliteDatabase(tmp_path / "ivr.db").close()
     connection = sqlite3.connect(tmp_path / "ivr.db")
     applied = connection.execute("SELECT count(*) FROM _sqlite_migrations").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     connection.close()
     assert len(MIGRATIONS) == applied == version == SCHEMA_VERSION
     program = (
-        "import sys; from pathlib import Path; from ivr.storage.sqlite.database import Database; "
-        f"Database(Path({str(tmp_path)!r}) / 'ivr.db'); print('sqlite_utils' in sys.modules)"
+        "import sys; from pathlib import Path; from ivr.storage.sqlite.database import SqliteDatabase; "
+        f"SqliteDatabase(Path({str(tmp_path)!r}) / 'ivr.db'); print('sqlite_utils' in sys.modules)"
     )
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert output.strip() == "False"

@@ -13,6 +13,8 @@ from ivr.storage.records import BoxRecord, EndpointRecord, ProvisioningBatch, Se
 from ivr.storage.sqlite.provisioning import SqliteProvisioning
 from tests.support.app_fixture import AppFixture
 
+pytestmark = pytest.mark.both_engines
+
 
 @pytest.fixture
 def store(app: AppFixture) -> SqliteProvisioning:

@@ -25,7 +25,7 @@ from ivr.prompts.prompt_cache import PromptCache
 from ivr.settings import Settings
 from ivr.storage.data_folder import database_path
 from ivr.storage.records import Caller, Folder, MediaKind, Message, StoredMedia
-from ivr.storage.sqlite.database import Database
+from ivr.storage.sqlite.database import SqliteDatabase
 from ivr.storage.sqlite.schema import FILE_MODE
 from tests.support.scripted_call import ScriptedCall, ScriptStep
 
@@ -77,8 +77,13 @@ def _new_database() -> bytes:
     """The file of a database without rows, as the migrations leave it. They take longer than most tests."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ivr.db"
-        Database(path, sync=False).close()
+        SqliteDatabase(path, sync=False).close()
         return path.read_bytes()
+
+
+def database_url(_: Path) -> str:
+    """Return the `database.url` of an installation by its folder; tests on PostgreSQL replace this (conftest.py)."""
+    return ""
 
 
 class AppFixture:
@@ -90,11 +95,12 @@ class AppFixture:
         self.clock = FakeClock()
         data = {"folder": folder, "fsync": False, "busy_timeout_ms": 200, **settings.pop("data", {})}
         pins = {"bcrypt_cost": 4, **settings.pop("pins", {})}
-        self.settings = Settings(data=data, pins=pins, **settings)
+        database = {"url": database_url(folder), "connections": 8, **settings.pop("database", {})}
+        self.settings = Settings(data=data, pins=pins, database=database, **settings)
         self.container = App(self.settings, clock=self.clock, random_bytes=random_bytes)
         _ = self.container.recordings  # Creates the folder.
         database_file = database_path(folder)
-        if not database_file.exists():
+        if not self.settings.database.url and not database_file.exists():
             database_file.touch(FILE_MODE)
             database_file.write_bytes(_new_database())
         self.container.open()

@@ -7,7 +7,7 @@ then.
 
 from ivr.storage.protocols.audit import AuditStore
 from ivr.storage.protocols.calls import CallLogStore, CallStore, HeartbeatStore
-from ivr.storage.protocols.database_file import DatabaseFileStore
+from ivr.storage.protocols.database_file import DatabaseFileStore, DatabaseMigration
 from ivr.storage.protocols.directory import (
     AttemptTransaction,
     AuthAttemptStore,
@@ -43,6 +43,7 @@ __all__ = [
     "CallLogStore",
     "CallStore",
     "DatabaseFileStore",
+    "DatabaseMigration",
     "DirectoryStore",
     "HealthStore",
     "HeartbeatStore",

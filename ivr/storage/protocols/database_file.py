@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from ivr.storage.records import AuditEntry, DatabaseContent
+from ivr.storage.records import AuditEntry, DatabaseContent, MigrationPlan
 
 
 class DatabaseFileStore(Protocol):
@@ -28,3 +28,23 @@ class DatabaseFileStore(Protocol):
 
     def record_for_all_accounts(self, database: Path, entry: AuditEntry) -> None:
         """Add an entry to the audit log, with each of the accounts in the place of its own, if there is such a log."""
+
+
+class DatabaseMigration(Protocol):
+    """The migration of the database of an installation, and the way back."""
+
+    @property
+    def database(self) -> Path:
+        """Path of the database."""
+
+    def plan(self) -> MigrationPlan:
+        """Return what `run` would do; nothing is changed. Raises `NotFound`, `StoreError`."""
+
+    def run(self) -> MigrationPlan | None:
+        """Migrate the database. Return what was done; None: there was nothing to do. Raises `StoreError`."""
+
+    def move_files(self) -> bool:
+        """Move the files of an earlier layout; no schema is changed. Return whether the database was moved."""
+
+    def go_back(self) -> tuple[Path, Path]:
+        """Put a copy of an earlier schema in the place of the database. Return it, and where the newer one is now."""

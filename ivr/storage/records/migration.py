@@ -10,7 +10,8 @@ from pathlib import Path
 class MigrationPlan:
     """What a migration of the database does, or has done."""
 
-    database: Path
+    database: Path | str
+    """The file, or the address of a database in PostgreSQL."""
     version: int
     """Schema version of the database; 0: it is empty."""
     program_version: int

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from ivr.storage.database import OWN_ROWS, Database
 from ivr.storage.records import AuditEntry, AuditQuery
 from ivr.storage.sqlite.audit_rows import INSERT, entry_from_row, to_values
-from ivr.storage.sqlite.database import Database
 
 
 class SqliteAudit:
@@ -18,7 +18,7 @@ class SqliteAudit:
 
     async def append(self, entries: Sequence[AuditEntry]) -> None:
         rows = [to_values(entry) for entry in entries]
-        await self._database.write(lambda c: c.executemany(INSERT, rows).rowcount)
+        await self._database.write(lambda c: c.executemany(INSERT, rows).rowcount, boxes=OWN_ROWS)
 
     async def find(self, query: AuditQuery, limit: int) -> list[AuditEntry]:
         conditions = {
@@ -40,7 +40,7 @@ def remove_expired(connection: sqlite3.Connection, row: sqlite3.Row, _: int) -> 
     """Remove an entry that retention has found. The trigger permits it up to the time that is stored first."""
     connection.execute(
         "INSERT INTO audit_expiry (account_id, ends_at) VALUES (?1, ?2)"
-        " ON CONFLICT (account_id) DO UPDATE SET ends_at = max(ends_at, ?2)",
+        " ON CONFLICT (account_id) DO UPDATE SET ends_at = max(audit_expiry.ends_at, ?2)",
         (row["account_id"], row["since"]),
     )
     return connection.execute("DELETE FROM audit WHERE id = ?", (row["id"],)).rowcount == 1

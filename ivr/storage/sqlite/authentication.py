@@ -8,10 +8,10 @@ from typing import TypeVar
 
 from ivr.clock import Clock
 from ivr.errors import Conflict
+from ivr.storage.database import OWN_ROWS, Database
 from ivr.storage.protocols import AttemptTransaction
 from ivr.storage.records import AttemptCounter, AttemptKey, TaskKind, Token, TokenKind
 from ivr.storage.sqlite import events
-from ivr.storage.sqlite.database import Database
 
 _IS_BCRYPT = "hash LIKE '$2%'"
 """The table holds a check value of the pepper too."""
@@ -77,7 +77,10 @@ class SqliteSecrets:
 
 def insert_secret(connection: sqlite3.Connection, account_id: str, ref: str, hash: str) -> None:
     """Store the hash of a secret in place of an earlier one."""
-    sql = "INSERT OR REPLACE INTO secrets (account_id, ref, hash) VALUES (?, ?, ?)"
+    sql = (
+        "INSERT INTO secrets (account_id, ref, hash) VALUES (?, ?, ?)"
+        " ON CONFLICT (account_id, ref) DO UPDATE SET hash = excluded.hash"
+    )
     connection.execute(sql, (account_id, ref, hash))
 
 
@@ -139,7 +142,7 @@ class SqliteTokens:
             " WHERE hash IN (?2, (SELECT parent_hash FROM tokens WHERE hash = ?2))"
         )
         rows = [(used_at, hash) for hash, used_at in uses.items()]
-        await self._database.write(lambda c: c.executemany(sql, rows).rowcount)
+        await self._database.write(lambda c: c.executemany(sql, rows).rowcount, boxes=OWN_ROWS)
 
     async def revoke(self, hash: str) -> None:
         now = int(self._clock.now())
@@ -244,9 +247,11 @@ class SqliteAttemptTransaction:
 
     def set_counter(self, key: AttemptKey, counter: AttemptCounter) -> None:
         self._connection.execute(
-            "INSERT OR REPLACE INTO auth_attempts"
+            "INSERT INTO auth_attempts"
             " (account_id, scope, subject, failure_count, window_started_at, lock_count, locked_until)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account_id, scope, subject) DO UPDATE SET"
+            " failure_count = excluded.failure_count, window_started_at = excluded.window_started_at,"
+            " lock_count = excluded.lock_count, locked_until = excluded.locked_until",
             (
                 key.account_id,
                 key.scope,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 
+from ivr.storage.database import Database
 from ivr.storage.records import BoxUsage
 from ivr.storage.sqlite import counters
-from ivr.storage.sqlite.database import Database
 
 _USAGE_SQL = (
     "SELECT boxes.id, last_sign_in_at, light_published_at,"

@@ -8,9 +8,9 @@ from typing import NoReturn
 
 from ivr.clock import Clock
 from ivr.errors import Conflict, NotFound
+from ivr.storage.database import Database
 from ivr.storage.records import BoxNumberUse, BoxRecord, TakeState
 from ivr.storage.sqlite import box_users, counters, events, message_rows, removal
-from ivr.storage.sqlite.database import Database
 
 NOT_DELETED = "boxes.deleted_at IS NULL"
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ivr.errors import BadInput, NotFound
 from ivr.ids import IdGenerator
+from ivr.storage.database import OWN_ROWS, Database
 from ivr.storage.process_locks import ProcessLocks
 from ivr.storage.records import (
     CallQuery,
@@ -21,7 +22,6 @@ from ivr.storage.records import (
     RecentMessage,
     ServiceProcess,
 )
-from ivr.storage.sqlite.database import Database
 
 SHARED_COLUMNS = ("id", "account_id", "box_id", "channel", "caller_number", "action", "began_at")
 STALE_AFTER_S = 60
@@ -51,7 +51,7 @@ class SqliteCalls:
             "asterisk": self._process.asterisk,
             "run_id": self._process.run_id,
         }
-        await self._database.write(lambda c: _insert(c, "live_calls", row))
+        await self._database.write(lambda c: _insert(c, "live_calls", row), boxes=OWN_ROWS)
         return str(row["id"])
 
     async def finish(self, call: CallRecord) -> None:
@@ -70,7 +70,7 @@ class SqliteCalls:
                 sql = "UPDATE boxes SET last_sign_in_at = ? WHERE id = ?"
                 connection.execute(sql, (call.signed_in_at, call.box_id))
 
-        await self._database.write(replace_live_row)
+        await self._database.write(replace_live_row, boxes=OWN_ROWS)
 
     async def close_unfinished(self, now: int, started_before: int | None = None) -> int:
         cutoff = 2**62 if started_before is None else started_before
@@ -78,8 +78,8 @@ class SqliteCalls:
 
         def close_calls(connection: sqlite3.Connection) -> int:
             sql = (
-                "SELECT * FROM live_calls WHERE iif(instance IS NULL,"
-                " began_at < ? AND (node IS NULL OR node = ?), heartbeat_at < ?)"
+                "SELECT * FROM live_calls WHERE CASE WHEN instance IS NULL"
+                " THEN began_at < ? AND (node IS NULL OR node = ?) ELSE heartbeat_at < ? END"
             )
             rows = [
                 row
@@ -106,7 +106,7 @@ class SqliteCalls:
 
     async def record_sign_in(self, call_id: str, box_id: str, own_phone: bool) -> None:
         sql = "UPDATE live_calls SET box_id = ?, own_phone = ? WHERE id = ?"
-        await self._database.write(lambda c: c.execute(sql, (box_id, own_phone, call_id)).rowcount)
+        await self._database.write(lambda c: c.execute(sql, (box_id, own_phone, call_id)).rowcount, boxes=OWN_ROWS)
 
     async def take_over(self, channel: str, uniqueid: str, now: int) -> InterruptedCall | None:
         sql = f"SELECT * FROM live_calls WHERE uniqueid = ? AND channel = ? AND {_SAME_ASTERISK} ORDER BY heartbeat_at"
@@ -125,7 +125,8 @@ class SqliteCalls:
 
     async def record_heartbeat(self, instance: str, now: int) -> None:
         sql = f"UPDATE live_calls SET heartbeat_at = ? WHERE instance = ? AND {_SAME_ASTERISK}"
-        await self._database.write(lambda c: c.execute(sql, (now, instance, self._process.asterisk)).rowcount)
+        values = (now, instance, self._process.asterisk)
+        await self._database.write(lambda c: c.execute(sql, values).rowcount, boxes=OWN_ROWS)
 
     async def orphaned_calls(self, instance: str, last_seen_before: int) -> list[LiveCall]:
         sql = (
@@ -204,16 +205,14 @@ _RECENT_MESSAGES = (
     " ORDER BY time DESC LIMIT ?"
 )
 _MWI_SUMMARIES = (
-    "SELECT boxes.id, mailbox, json_extract(settings, '$.name') AS name, mwi.*, min(is_settled) FROM ("
+    "SELECT boxes.id, mailbox, json_extract(settings, '$.name') AS name, pending_since, attempts, error FROM ("
+    " SELECT *, row_number() OVER (PARTITION BY box_id ORDER BY is_settled) AS place FROM ("
     " SELECT box_id, created_at AS pending_since, attempts, error, 0 AS is_settled FROM outbox WHERE kind = 'mwi'"
     " UNION ALL SELECT box_id, NULL, 0, NULL, 1 FROM folder_counters WHERE folder = 'new' AND messages > 0"
-    ") AS mwi JOIN boxes ON boxes.id = box_id WHERE boxes.deleted_at IS NULL"
-    " GROUP BY boxes.id ORDER BY min(is_settled), mailbox LIMIT ?"
+    ") AS light) AS mwi JOIN boxes ON boxes.id = box_id AND place = 1 WHERE boxes.deleted_at IS NULL"
+    " ORDER BY is_settled, mailbox LIMIT ?"
 )
-"""Lights with a pending update first, then lights that are on.
-
-In a query with min(), SQLite returns the other columns of the row that has the minimum.
-"""
+"""Lights with a pending update first, then lights that are on."""
 
 
 class SqliteOverview:

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 import structlog
 
 from ivr.errors import BoxFull
+from ivr.storage.database import OWN_ROWS, Database
 from ivr.storage.records import MEGABYTE, BoxMwiCounts, EndpointMwiCounts, Folder, FolderCounts, Message
 from ivr.storage.sqlite import box_users, events, message_rows, removal
-from ivr.storage.sqlite.database import Database
 
 
 def adjust(
@@ -32,7 +32,7 @@ def adjust(
     connection.execute(
         "INSERT INTO folder_counters (account_id, box_id, folder, urgent, messages, bytes) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (box_id, folder, urgent) DO UPDATE"
-        " SET messages = messages + excluded.messages, bytes = bytes + excluded.bytes",
+        " SET messages = folder_counters.messages + excluded.messages, bytes = folder_counters.bytes + excluded.bytes",
         (account_id, box_id, folder, int(urgent), messages, size_bytes),
     )
 
@@ -114,7 +114,7 @@ class SqliteMwiCounts:
         return await self._read_boxes(where, (after, limit))
 
     async def record_published(self, box_ids: Sequence[str], now: int) -> None:
-        await self._database.write(lambda c: events.record_light_published(c, box_ids, now))
+        await self._database.write(lambda c: events.record_light_published(c, box_ids, now), boxes=OWN_ROWS)
 
     async def endpoints_of_users(self, system: str, user_ids: Iterable[str]) -> list[EndpointMwiCounts]:
         users = sorted(set(user_ids))

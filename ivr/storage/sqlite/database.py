@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from ivr.errors import StoreError
 from ivr.precedence import is_background
+from ivr.storage.database import Transaction
 from ivr.storage.file_owner import inherit_owner
 from ivr.storage.read_cache import ReadCache
 from ivr.storage.sqlite.directory_changes import DirectoryChanges, require_directory_tables
@@ -29,12 +30,8 @@ from ivr.storage.sqlite.migrations import SCHEMA_VERSION, apply_migrations
 from ivr.storage.sqlite.schema import FILE_MODE, read_schema_version, verify_schema_version
 
 T = TypeVar("T")
-Queued = tuple["Transaction[Any]", "asyncio.Future[Any]", float]
+Queued = tuple[Transaction[Any], "asyncio.Future[Any]", float]
 """A change, the future of its result, and when it was queued (monotonic seconds)."""
-Transaction = Callable[[sqlite3.Connection], T]
-
-DATABASE_TIME = "CAST(strftime('%s', 'now') AS INTEGER)"
-"""SQL expression: Unix seconds by the clock of the database, which all nodes share."""
 WAL_INDEX_HEADER_BYTES = 48
 MAX_CACHED_ROWS = 10_000
 Outcome = tuple["asyncio.Future[Any]", Any, Exception | None]
@@ -42,7 +39,7 @@ MAX_COMMIT_BATCH = 200
 """Changes committed together at most."""
 
 
-class Database:
+class SqliteDatabase:
     """One SQLite file. `busy_timeout_ms`: milliseconds to wait for the lock of another process.
 
     `on_write(seconds)`: called in the writer's thread with the time from the request of a change to its commit.
@@ -82,10 +79,11 @@ class Database:
         self._writer_thread = threading.Thread(target=self._writer_loop, name="writer", daemon=True)
         self._writer_thread.start()
 
-    async def write(self, transaction: Transaction[T]) -> T:
+    async def write(self, transaction: Transaction[T], *, boxes: Sequence[str] | None = None) -> T:
         """Run `transaction(connection)` in one transaction and return its result; an exception of it rolls it back.
 
-        Raises `StoreBusy`, `DiskFull` or `StoreError` if the file could not be written; nothing has changed then.
+        Raises `StoreBusy`, `DiskFull` or `StoreError` if the file could not be written; nothing has changed then. All
+        changes run one after the other, whatever their `boxes` are.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         queued = (transaction, future, self._monotonic())
@@ -154,6 +152,10 @@ class Database:
         The directory is accounts, users and their phones, tokens, secrets, and mailboxes without their messages.
         """
         return self._directory_changes.fingerprint()
+
+    def change_signal(self) -> bytes:
+        """Return the fingerprint, which is at hand."""
+        return self.change_fingerprint()
 
     def file_sizes(self) -> dict[str, int]:
         """Return the size in bytes of the files `database` and `wal`; a missing file has 0."""

@@ -9,9 +9,9 @@ from typing import Any
 
 from ivr.clock import Clock
 from ivr.errors import Conflict, NotFound
+from ivr.storage.database import Database
 from ivr.storage.records import AccountRecord, EndpointRecord, UserRecord
 from ivr.storage.sqlite import events, person_removal
-from ivr.storage.sqlite.database import Database
 
 NOT_DELETED = "deleted_at IS NULL"
 
@@ -113,8 +113,9 @@ class SqliteDirectory:
         await self._database.write(lambda connection: delete_endpoint(connection, system, name, now))
 
     async def endpoints(self, account_id: str | None = None) -> list[EndpointRecord]:
-        sql = "SELECT * FROM endpoints WHERE ? IS NULL OR account_id = ? ORDER BY system, name"
-        return [EndpointRecord(**dict(row)) for row in await self._fetch_all(sql, account_id, account_id)]
+        where, values = ("", ()) if account_id is None else ("WHERE account_id = ?", (account_id,))
+        sql = f"SELECT * FROM endpoints {where} ORDER BY system, name"
+        return [EndpointRecord(**dict(row)) for row in await self._fetch_all(sql, *values)]
 
     async def endpoints_of_user(self, system: str, user_id: str) -> list[str]:
         sql = "SELECT name FROM endpoints WHERE system = ? AND user_id = ? ORDER BY name"

@@ -7,9 +7,9 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ivr.storage.database import DATABASE_TIME
 from ivr.storage.records import FORGOTTEN_AFTER_S, Message, TaskKind
 from ivr.storage.sqlite import message_rows
-from ivr.storage.sqlite.database import DATABASE_TIME
 
 _KNOWN_ASTERISKS = f"SELECT DISTINCT asterisk FROM nodes WHERE seen_at >= {DATABASE_TIME} - {FORGOTTEN_AFTER_S}"
 
@@ -62,7 +62,7 @@ def enqueue_phone_mwi(
 
     It is for the services of the phone's Asterisk. One that no node has sets the lights of all phones when it returns.
     """
-    known = [row[0] for row in connection.execute(f"SELECT asterisk FROM ({_KNOWN_ASTERISKS})")]
+    known = [row[0] for row in connection.execute(_KNOWN_ASTERISKS)]
     if known and system not in known:
         return
     enqueue(
@@ -89,9 +89,9 @@ def enqueue_mwi(connection: sqlite3.Connection, account_id: str, box_id: str, no
     connection.execute(
         "INSERT INTO outbox (account_id, box_id, kind, target, payload, created_at, due_at, attempts)"
         f" SELECT ?, ?, 'mwi', asterisk, '{{}}', ?, ?, 0 FROM ({_KNOWN_ASTERISKS}"
-        f" UNION ALL SELECT '' WHERE NOT EXISTS ({_KNOWN_ASTERISKS})) WHERE true"
+        f" UNION ALL SELECT '' WHERE NOT EXISTS ({_KNOWN_ASTERISKS})) AS known WHERE true"
         " ON CONFLICT (box_id, target) WHERE kind = 'mwi' DO UPDATE SET created_at = excluded.created_at,"
-        " due_at = min(due_at, excluded.due_at), lease = NULL",
+        " due_at = min(outbox.due_at, excluded.due_at), lease = NULL",
         (account_id, box_id, now, now),
     )
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 
+from ivr.storage.database import Database
 from ivr.storage.records import ZoneUse
 from ivr.storage.sqlite.calls import SqliteOverview
-from ivr.storage.sqlite.database import Database
 from ivr.storage.sqlite.migrations import SCHEMA_VERSION
 
 _ZONES = (
     "SELECT 'account' AS kind, min(name) AS name, timezone AS zone, '' AS account FROM accounts"
     " WHERE deleted_at IS NULL GROUP BY timezone"
-    " UNION ALL SELECT 'user', min(users.name), users.timezone, accounts.name FROM users"
+    " UNION ALL SELECT 'user', min(users.name), users.timezone, min(accounts.name) FROM users"
     " JOIN accounts ON accounts.id = users.account_id WHERE users.deleted_at IS NULL GROUP BY users.timezone"
     " UNION ALL SELECT 'box', min(mailbox), json_extract(settings, '$.timezone') AS zone, '' FROM boxes"
     " WHERE deleted_at IS NULL GROUP BY zone"

@@ -9,6 +9,7 @@ from typing import Any
 
 from ivr.clock import Clock
 from ivr.errors import BoxDeleted
+from ivr.storage.database import Database
 from ivr.storage.records import (
     ImportedKind,
     ImportedObject,
@@ -20,7 +21,6 @@ from ivr.storage.records import (
     UndoResult,
 )
 from ivr.storage.sqlite import counters, events, media, message_rows, person_removal, removal
-from ivr.storage.sqlite.database import Database
 
 UNDONE = "the import was undone"
 
@@ -141,8 +141,10 @@ class SqliteImports:
 def insert_imported(connection: sqlite3.Connection, objects: Iterable[ImportedObject]) -> None:
     """Record what was imported, in the place of what the same object of the source had become before."""
     connection.executemany(
-        "INSERT OR REPLACE INTO imported (kind, source_id, account_id, box_id, target_id, fingerprint, run_id, at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO imported (kind, source_id, account_id, box_id, target_id, fingerprint, run_id, at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (kind, source_id) DO UPDATE SET account_id = excluded.account_id,"
+        " box_id = excluded.box_id, target_id = excluded.target_id, fingerprint = excluded.fingerprint,"
+        " run_id = excluded.run_id, at = excluded.at",
         [(o.kind, o.source_id, o.account_id, o.box_id, o.target_id, o.fingerprint, o.run_id, o.at) for o in objects],
     )
 

@@ -11,10 +11,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
+from ivr.storage.database import Database
 from ivr.storage.read_cache import ReadCache
 from ivr.storage.records import MAX_ROWS_SCANNED, BoxQuery, BoxRecord, BoxSummary, MessageQuery, MessageSummary, Page
 from ivr.storage.sqlite import counters, message_rows, message_search
-from ivr.storage.sqlite.database import Database
 
 FETCH_SIZE = 500
 """Rows per fetch, after a first fetch of one page was not enough."""

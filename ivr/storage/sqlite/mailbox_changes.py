@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection
 
-from ivr.storage.sqlite.database import Database
+from ivr.storage.database import Database
 
 MAX_PARAMETERS = 500
 
@@ -17,7 +17,7 @@ class SqliteMailboxChanges:
         self._database = database
 
     def fingerprint(self) -> bytes:
-        return self._database.change_fingerprint()
+        return self._database.change_signal()
 
     async def count(self, box_ids: Collection[str]) -> dict[str, int]:
         ids = list(box_ids)

@@ -12,9 +12,9 @@ import structlog
 
 from ivr.clock import Clock
 from ivr.errors import NotFound, PreconditionFailed
+from ivr.storage.database import Database
 from ivr.storage.records import MediaKind, Message, StoredMedia, TaskKind
 from ivr.storage.sqlite import counters, events, message_rows, removal
-from ivr.storage.sqlite.database import Database
 
 log = structlog.get_logger()
 
@@ -263,7 +263,7 @@ class SqliteUploads:
             events.enqueue_mwi(connection, before.account_id, before.box_id, now)
             return after, purged
 
-        changed, purged = await self._database.write(replace_audio)
+        changed, purged = await self._database.write(replace_audio, boxes=[updated.box_id])
         log.info("message.audio", message=changed.id, box=changed.box_id, length_ms=changed.length_ms)
         counters.log_purged(purged)
         return changed, purged

@@ -128,7 +128,7 @@ def next_arrival_seq(connection: sqlite3.Connection, account_id: str) -> int:
     """Return the next arrival number of an account."""
     row = connection.execute(
         "INSERT INTO arrival_sequences (account_id, last_seq) VALUES (?, 1)"
-        " ON CONFLICT (account_id) DO UPDATE SET last_seq = last_seq + 1 RETURNING last_seq",
+        " ON CONFLICT (account_id) DO UPDATE SET last_seq = arrival_sequences.last_seq + 1 RETURNING last_seq",
         (account_id,),
     ).fetchone()
     return int(row["last_seq"])

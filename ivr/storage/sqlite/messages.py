@@ -10,9 +10,9 @@ import structlog
 
 from ivr.clock import Clock
 from ivr.errors import BoxDeleted, NotFound, PreconditionFailed
+from ivr.storage.database import Database
 from ivr.storage.records import ChangeReason, Folder, FolderCounts, Message, OpenFolder, TaskKind
 from ivr.storage.sqlite import counters, events, message_rows, removal
-from ivr.storage.sqlite.database import Database
 
 TASK_KIND_BY_FOLDER = {
     Folder.NEW: TaskKind.MOVED_TO_NEW,
@@ -82,9 +82,8 @@ class SqliteMessages:
     async def list_page(
         self, box_id: str, folder: Folder | None, not_before: int, after: str | None, limit: int
     ) -> list[Message]:
-        return await self._database.read(
-            lambda c: message_rows.message_page(c, box_id, folder, not_before, after, limit)
-        )
+        page = (box_id, folder, not_before, after, limit)
+        return await self._database.read(lambda c: message_rows.message_page(c, *page))
 
     async def list_soft_deleted(self, box_id: str, limit: int) -> list[Message]:
         return await self._database.read(lambda c: removal.list_soft_deleted(c, box_id, limit))
@@ -113,7 +112,7 @@ class SqliteMessages:
                 self._insert_and_announce(connection, message, take_id, suppress_notifications=suppress_notifications)
             return purged
 
-        purged = await self._database.write(insert_message)
+        purged = await self._database.write(insert_message, boxes=[message.box_id])
         log.info("message.stored", message=message.id, box=message.box_id, length_ms=message.length_ms)
         counters.log_purged(purged)
         return purged
@@ -140,7 +139,7 @@ class SqliteMessages:
                 return before, before
             return before, self._move_to_folder(connection, before, folder, reason)
 
-        return _log_folder_change(*await self._database.write(move_message), reason)
+        return _log_folder_change(*await self._database.write(move_message, boxes=[box_id]), reason)
 
     async def set_marks(
         self,
@@ -163,7 +162,7 @@ class SqliteMessages:
             events.enqueue_mwi(connection, before.account_id, before.box_id, self._timestamp())
             return after
 
-        return await self._database.write(mark_message)
+        return await self._database.write(mark_message, boxes=[box_id])
 
     async def restore_from_deleted(self, box_id: str, message_id: str, reason: ChangeReason) -> Message:
         def restore_message(connection: sqlite3.Connection) -> tuple[Message, Message]:
@@ -172,7 +171,7 @@ class SqliteMessages:
                 return before, before
             return before, self._move_to_folder(connection, before, before.folder_before or Folder.NEW, reason)
 
-        return _log_folder_change(*await self._database.write(restore_message), reason)
+        return _log_folder_change(*await self._database.write(restore_message, boxes=[box_id]), reason)
 
     async def undelete(self, box_id: str, message_id: str, reason: ChangeReason) -> Message:
         now = self._timestamp()
@@ -184,17 +183,15 @@ class SqliteMessages:
                 removal.undelete(connection, box_id, message_id, now)
             return purged
 
-        counters.log_purged(await self._database.write(undelete_message))
+        counters.log_purged(await self._database.write(undelete_message, boxes=[box_id]))
         return await self.restore_from_deleted(box_id, message_id, reason)
 
     async def copy_to_boxes(
         self, copies: Sequence[Message], original: Message, *, expected_revision: int | None = None
     ) -> list[Message]:
         def insert_copies(connection: sqlite3.Connection) -> list[Message]:
-            if expected_revision is not None:
-                message_rows.message_by_id(
-                    connection, original.box_id, original.id, expected_revision=expected_revision
-                )
+            if (revision := expected_revision) is not None:
+                message_rows.message_by_id(connection, original.box_id, original.id, expected_revision=revision)
             all_purged: list[Message] = []
             unpurgeable = [original.id, *(copy.id for copy in copies)]
             for copy in copies:
@@ -203,7 +200,8 @@ class SqliteMessages:
                 all_purged += purged
             return all_purged
 
-        purged = await self._database.write(insert_copies)
+        boxes = [original.box_id, *(copy.box_id for copy in copies)]
+        purged = await self._database.write(insert_copies, boxes=boxes)
         for copy in copies:
             log.info("message.copied", message=copy.id, box=copy.box_id, source=original.box_id)
         counters.log_purged(purged)
@@ -231,7 +229,7 @@ class SqliteMessages:
                     events.enqueue_mwi(connection, before.account_id, box, now)
             return after, purged
 
-        moved, purged = await self._database.write(transfer_message)
+        moved, purged = await self._database.write(transfer_message, boxes=[message.box_id, box_id])
         log.info("message.moved", message=moved.id, box=moved.box_id, source=message.box_id)
         counters.log_purged(purged)
         return moved, purged
@@ -255,18 +253,19 @@ class SqliteMessages:
                 removed.append(message_id)
             return removed
 
-        removed = await self._database.write(soft_delete_messages)
+        removed = await self._database.write(soft_delete_messages, boxes=[box_id])
         log.info("messages.removed", box=box_id, messages=removed)
         return removed
 
     async def enqueue_box_full(self, account_id: str, box_id: str) -> None:
         now = self._timestamp()
-        await self._database.write(lambda c: events.enqueue_for_box(c, TaskKind.BOX_FULL, account_id, box_id, now))
+        task = (TaskKind.BOX_FULL, account_id, box_id, now)
+        await self._database.write(lambda c: events.enqueue_for_box(c, *task), boxes=[box_id])
         log.info("box.full", box=box_id)
 
     async def enqueue_mwi(self, account_id: str, box_id: str) -> None:
         now = self._timestamp()
-        await self._database.write(lambda c: events.enqueue_mwi(c, account_id, box_id, now))
+        await self._database.write(lambda c: events.enqueue_mwi(c, account_id, box_id, now), boxes=[box_id])
 
     async def expire(self, account_id: str, not_before: int, limit: int) -> int:
         now = self._timestamp()

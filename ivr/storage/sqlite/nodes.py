@@ -7,10 +7,10 @@ import sqlite3
 from collections.abc import Callable, Sequence
 
 from ivr.errors import Conflict, NotFound
+from ivr.storage.database import DATABASE_TIME, Database
 from ivr.storage.process_locks import ProcessLocks
 from ivr.storage.records import FORGOTTEN_AFTER_S, LOST_AFTER_S, NodeRecord, NodeStatus, ServiceProcess
 from ivr.storage.sqlite.calls import close_interrupted
-from ivr.storage.sqlite.database import DATABASE_TIME, Database
 
 _NODES = (
     f"SELECT *, {DATABASE_TIME} - seen_at AS silent_s,"

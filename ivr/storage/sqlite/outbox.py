@@ -13,10 +13,10 @@ from typing import Any
 
 from ivr.clock import Clock
 from ivr.errors import NotFound
+from ivr.storage.database import OWN_ROWS, Database
 from ivr.storage.process_locks import ProcessLocks
 from ivr.storage.protocols import OnCommit
 from ivr.storage.records import LEASE_S, NEVER_DUE, OutboxTask, ServiceProcess, TaskKind
-from ivr.storage.sqlite.database import Database
 from ivr.storage.sqlite.events import SqliteTransaction
 
 _OWN_LIGHT = {
@@ -55,7 +55,7 @@ class SqliteOutbox:
         return await self._database.write(lambda c: c.executemany(sql, [(now, run) for run in dead]).rowcount)
 
     def change_fingerprint(self) -> bytes:
-        return self._database.change_fingerprint()
+        return self._database.change_signal()
 
     async def due_kinds(self) -> set[TaskKind]:
         values = {"now": int(self._clock.now()), "asterisk": self._process.asterisk}
@@ -78,9 +78,11 @@ class SqliteOutbox:
         lease = f"{self._process.run_id}:{self._claim_count}"
         # An account with many due tasks must not hide those of others: its limit and its turn are part of the search.
         sql = (
-            "UPDATE outbox SET lease = :lease, due_at = :ends_at, attempts = attempts + 1 WHERE id IN ("
-            "SELECT id FROM outbox WHERE kind = :kind AND due_at <= :now AND account_id NOT IN"
-            " (SELECT value FROM json_each(:excluded)){own_light} ORDER BY due_at, id LIMIT :batch) RETURNING *"
+            "WITH chosen AS (SELECT id FROM outbox WHERE kind = :kind AND due_at <= :now AND account_id NOT IN"
+            " (SELECT value FROM json_each(:excluded)){own_light} ORDER BY due_at, id LIMIT :batch"
+            " /* FOR UPDATE SKIP LOCKED */)"
+            " UPDATE outbox SET lease = :lease, due_at = :ends_at, attempts = attempts + 1"
+            " WHERE id IN (SELECT id FROM chosen) RETURNING *"
         )
         values = {"lease": lease, "ends_at": now + LEASE_S, "now": now, "asterisk": self._process.asterisk}
 
@@ -105,7 +107,7 @@ class SqliteOutbox:
                     had_a_turn.update(task.account_id for task in claimed)
             return tasks, turns
 
-        tasks, turns = await self._database.write(claim_tasks)
+        tasks, turns = await self._database.write(claim_tasks, boxes=None if max_per_account else OWN_ROWS)
         self._had_a_turn.update(turns)
         return tasks if max_per_account else sorted(tasks, key=lambda task: task.id)
 
@@ -118,30 +120,31 @@ class SqliteOutbox:
             if on_commit and all(deleted):
                 on_commit(SqliteTransaction(connection, now))
 
-        await self._database.write(delete_tasks)
+        await self._database.write(delete_tasks, boxes=[task.box_id for task in tasks])
 
     async def reschedule(
         self, task: OutboxTask, due_at: int, error: str | None, payload: Mapping[str, Any] | None = None
     ) -> None:
         sql = "UPDATE outbox SET due_at = ?, error = ?, payload = ?, lease = NULL WHERE id = ? AND lease = ?"
         values = (due_at, error, json.dumps(dict(task.payload if payload is None else payload)), task.id, task.lease)
-        await self._database.write(lambda c: c.execute(sql, values).rowcount)
+        await self._database.write(lambda c: c.execute(sql, values).rowcount, boxes=OWN_ROWS)
 
     async def save_progress(self, task: OutboxTask, payload: Mapping[str, Any]) -> None:
         sql = "UPDATE outbox SET payload = ? WHERE id = ? AND lease = ?"
-        await self._database.write(lambda c: c.execute(sql, (json.dumps(dict(payload)), task.id, task.lease)).rowcount)
+        values = (json.dumps(dict(payload)), task.id, task.lease)
+        await self._database.write(lambda c: c.execute(sql, values).rowcount, boxes=OWN_ROWS)
 
     async def renew_lease(self, task: OutboxTask) -> None:
         sql = "UPDATE outbox SET due_at = ? WHERE id = ? AND lease = ?"
         values = (int(self._clock.now()) + LEASE_S, task.id, task.lease)
-        await self._database.write(lambda c: c.execute(sql, values).rowcount)
+        await self._database.write(lambda c: c.execute(sql, values).rowcount, boxes=OWN_ROWS)
 
     async def release_without_attempt(self, tasks: Sequence[OutboxTask], due_at: int, error: str) -> None:
         sql = (
             "UPDATE outbox SET due_at = ?, error = ?, lease = NULL, attempts = attempts - 1 WHERE id = ? AND lease = ?"
         )
         values = [(due_at, error, task.id, task.lease) for task in tasks]
-        await self._database.write(lambda c: c.executemany(sql, values).rowcount)
+        await self._database.write(lambda c: c.executemany(sql, values).rowcount, boxes=OWN_ROWS)
 
     # -- for administrators --------------------------------------------------------------------------------------------
 

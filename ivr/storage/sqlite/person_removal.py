@@ -37,7 +37,7 @@ def purge_user(connection: sqlite3.Connection, user_id: str, now: int) -> None:
         (now, user["account_id"], user_id),
     )
     for media in connection.execute(
-        "SELECT * FROM media WHERE account_id = ? AND kind = 'name' AND instr(?, id)",
+        "SELECT * FROM media WHERE account_id = ? AND kind = 'name' AND instr(?, id) > 0",
         (user["account_id"], user["settings"]),
     ).fetchall():
         removal.purge_media(connection, media, now, "user deleted")
@@ -131,7 +131,7 @@ def _without_addresses(addresses: Iterable[Any], query: PersonQuery) -> Iterable
 
 def _stop_using_name(connection: sqlite3.Connection, media: sqlite3.Row) -> None:
     """Remove a recorded name that is gone from the settings of mailboxes."""
-    sql = "SELECT id, settings FROM boxes WHERE account_id = ? AND instr(settings, ?)"
+    sql = "SELECT id, settings FROM boxes WHERE account_id = ? AND instr(settings, ?) > 0"
     for box in connection.execute(sql, (media["account_id"], media["id"])).fetchall():
         settings = json.loads(box["settings"])
         if (settings.get("media") or {}).get("name") == media["id"]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ivr.clock import Clock
+from ivr.storage.database import Database
 from ivr.storage.records import (
     BoxRecord,
     EndpointRecord,
@@ -18,7 +19,6 @@ from ivr.storage.records import (
     StoredMedia,
 )
 from ivr.storage.sqlite import audit_rows, import_notes, message_rows, person_removal
-from ivr.storage.sqlite.database import Database
 
 JSON_COLUMNS = frozenset({"payload", "steps", "settings"})
 HIDDEN_COLUMNS = frozenset({"hash", "parent_hash", "lease"})

@@ -6,9 +6,9 @@ import sqlite3
 
 from ivr.clock import Clock
 from ivr.errors import Conflict
+from ivr.storage.database import Database
 from ivr.storage.records import AccountRecord, ProvisioningBatch, UserRecord
 from ivr.storage.sqlite import authentication, boxes, directory, imports
-from ivr.storage.sqlite.database import Database
 
 
 class SqliteProvisioning:

@@ -168,9 +168,11 @@ def _insert_tombstone(
 ) -> None:
     files = list(stems)
     connection.execute(
-        "INSERT OR REPLACE INTO tombstones"
+        "INSERT INTO tombstones"
         " (id, account_id, box_id, kind, created_at, purged_at, reason, pending_unlinks)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET account_id = excluded.account_id,"
+        " box_id = excluded.box_id, kind = excluded.kind, created_at = excluded.created_at,"
+        " purged_at = excluded.purged_at, reason = excluded.reason, pending_unlinks = excluded.pending_unlinks",
         (
             row["id"],
             row["account_id"],

@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import PurePosixPath
 
 from ivr.clock import Clock
+from ivr.storage.database import Database
 from ivr.storage.records import DueItem, MediaDirectory, PendingUnlink, RetentionRule, StoredAudio
 from ivr.storage.sqlite import audit, message_rows, message_search, removal
-from ivr.storage.sqlite.database import Database
 
 DUE_QUERIES = {
     RetentionRule.DELETED: "SELECT *, folder_changed_at AS since FROM messages"
@@ -40,8 +40,8 @@ OWNING_ROW_QUERIES = {
     MediaDirectory.TAKES: ("SELECT id FROM takes WHERE id = ?",),
 }
 MEDIA_REFERENCE_QUERIES = (
-    "SELECT 1 FROM boxes WHERE account_id = :account AND instr(settings, :media) LIMIT 1",
-    "SELECT 1 FROM users WHERE account_id = :account AND instr(settings, :media) LIMIT 1",
+    "SELECT 1 FROM boxes WHERE account_id = :account AND instr(settings, :media) > 0 LIMIT 1",
+    "SELECT 1 FROM users WHERE account_id = :account AND instr(settings, :media) > 0 LIMIT 1",
 )
 """Ids are 32 random digits, so a match anywhere in the settings is enough. Settings of deleted mailboxes count too."""
 

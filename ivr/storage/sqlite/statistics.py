@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 
+from ivr.storage.database import Database
 from ivr.storage.records import MEGABYTE, BoxContent, TakeState, WorkStatistics
-from ivr.storage.sqlite.database import Database
 
 _BOX_CONTENT_SQL = (
     "SELECT boxes.id,"
     " (SELECT coalesce(sum(messages), 0) FROM folder_counters WHERE box_id = boxes.id AND folder <> 'deleted')"
     "  AS messages,"
     " (SELECT coalesce(sum(bytes), 0) FROM folder_counters WHERE box_id = boxes.id AND folder <> 'deleted')"
-    " + CASE WHEN json_extract(boxes.settings, '$.quota_mb') > 0 THEN"
+    " + CASE WHEN CAST(json_extract(boxes.settings, '$.quota_mb') AS INTEGER) > 0 THEN"
     "  (SELECT coalesce(sum(bytes), 0) FROM media WHERE box_id = boxes.id AND deleted_at IS NULL) ELSE 0 END"
     "  AS used_bytes,"
-    " coalesce(json_extract(boxes.settings, '$.quota_mb'), 0) AS quota_mb,"
+    " coalesce(CAST(json_extract(boxes.settings, '$.quota_mb') AS INTEGER), 0) AS quota_mb,"
     " coalesce(json_extract(boxes.settings, '$.max_message_count'),"
     "  json_extract(accounts.settings, '$.max_message_count')) AS max_messages"
     " FROM boxes JOIN accounts ON accounts.id = boxes.account_id"

@@ -6,8 +6,8 @@ import json
 import sqlite3
 
 from ivr.errors import NotFound
+from ivr.storage.database import DATABASE_TIME, OWN_ROWS, Database
 from ivr.storage.records import LOST_AFTER_S, RecordingPurpose, Take, TakeState
-from ivr.storage.sqlite.database import DATABASE_TIME, Database
 
 
 class SqliteTakes:
@@ -33,18 +33,19 @@ class SqliteTakes:
             "node": take.node,
         }
         sql = f"INSERT INTO takes ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})"
-        await self._database.write(lambda c: c.execute(sql, tuple(values.values())).rowcount)
+        await self._database.write(lambda c: c.execute(sql, tuple(values.values())).rowcount, boxes=OWN_ROWS)
 
     async def mark_urgent(self, take_id: str, urgent: bool) -> None:
         sql = "UPDATE takes SET payload = json_set(payload, '$.urgent', json(?)) WHERE id = ?"
-        await self._database.write(lambda c: c.execute(sql, (json.dumps(urgent), take_id)).rowcount)
+        await self._database.write(lambda c: c.execute(sql, (json.dumps(urgent), take_id)).rowcount, boxes=OWN_ROWS)
 
     async def mark_replacing(self, take_id: str, replaced_id: str) -> None:
         sql = "UPDATE takes SET payload = json_set(payload, '$.replaces', ?) WHERE id = ?"
-        await self._database.write(lambda c: c.execute(sql, (replaced_id, take_id)).rowcount)
+        await self._database.write(lambda c: c.execute(sql, (replaced_id, take_id)).rowcount, boxes=OWN_ROWS)
 
     async def discard(self, take_id: str) -> None:
-        await self._database.write(lambda c: c.execute("DELETE FROM takes WHERE id = ?", (take_id,)).rowcount)
+        sql = "DELETE FROM takes WHERE id = ?"
+        await self._database.write(lambda c: c.execute(sql, (take_id,)).rowcount, boxes=OWN_ROWS)
 
     async def mark_awaiting_owner(self, take_id: str) -> list[Take]:
         def set_awaiting_owner(connection: sqlite3.Connection) -> list[Take]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ivr.storage.database import Database
 from ivr.storage.records import NEVER_DUE, OutboxTask, TaskKind
-from ivr.storage.sqlite.database import Database
 from ivr.storage.sqlite.outbox import task_from_row
 
 

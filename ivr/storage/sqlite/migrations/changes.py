@@ -293,7 +293,7 @@ def count_mailbox_changes(tables: Tables) -> None:
         tables.execute(
             f"CREATE TRIGGER mailbox_changes_message_{name} AFTER {event} ON messages BEGIN"
             " INSERT INTO mailbox_changes VALUES (NEW.box_id, NEW.account_id, 1)"
-            " ON CONFLICT (box_id) DO UPDATE SET changes = changes + 1; END"
+            " ON CONFLICT (box_id) DO UPDATE SET changes = mailbox_changes.changes + 1; END"
         )
     tables.execute(
         "CREATE TRIGGER mailbox_changes_box_removed AFTER DELETE ON boxes"

@@ -1,0 +1,266 @@
+"""Rows in PostgreSQL: threads with a connection each, a transaction for each change, and locks by mailbox.
+
+A change that names its mailboxes shares the database with others, and waits only for changes of the same mailboxes. One
+that names none runs alone. The locks are those of the database, so services of all nodes respect them, and they end
+with the transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TypeVar, cast
+
+import psycopg
+import structlog
+
+from ivr.errors import StoreError, StoreUnsure
+from ivr.precedence import is_background
+from ivr.storage.database import OWN_ROWS, Transaction
+from ivr.storage.postgresql.connection import PostgresqlConnection
+from ivr.storage.postgresql.error_translation import TRANSIENT, is_lost, translate_postgresql_error
+from ivr.storage.postgresql.schema import prepare_schema, read_applied, verify_schema
+from ivr.storage.postgresql.url import DatabaseUrl
+
+T = TypeVar("T")
+
+WHOLE_DATABASE = 0x69767200
+"""Key of the advisory lock that a change shares with others, or holds alone."""
+BOX_SPACE = 0x697672
+"""First half of the keys of mailboxes, so that they are not those of another program."""
+ATTEMPTS = 5
+"""Times that a transaction is tried which another one has made fail."""
+VERIFY_TIMEOUT_S = 1.5
+"""Less than the health checks wait, for which a database that is slower is only busy."""
+SIGNAL_INTERVAL_S = 0.25
+"""Seconds after which a commit of another process is looked for."""
+
+_LOCK_ALONE = f"SELECT pg_current_xact_id()::text, pg_advisory_xact_lock({WHOLE_DATABASE})"
+_LOCK_SHARED = f"SELECT pg_current_xact_id()::text, pg_advisory_xact_lock_shared({WHOLE_DATABASE})"
+_LOCK_BOX = f"pg_advisory_xact_lock({BOX_SPACE}, hashtext(%s))"
+
+log = structlog.get_logger()
+
+
+class PostgresqlDatabase:
+    """The database of `url`. `connections`: of this process at most, half of them for calls, half for requests.
+
+    `on_write(seconds)`: called in a thread with the time from the request of a change to its commit. If the
+    connection breaks in a commit, the server is asked for `unsure_s` seconds what has become of it.
+    """
+
+    def __init__(
+        self,
+        url: DatabaseUrl,
+        *,
+        connections: int = 16,
+        unsure_s: float = 15,
+        monotonic: Callable[[], float] = time.monotonic,
+        on_write: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        self._url = url
+        self._unsure_s = unsure_s
+        self._monotonic = monotonic
+        self._on_write = on_write
+        self._local = threading.local()
+        self._connections: set[PostgresqlConnection] = set()
+        self._commit_count = 0
+        self._unique = itertools.count()
+        connection = self._connect()
+        try:
+            prepare_schema(url, connection.driver)
+        except (psycopg.Error, StoreError) as error:
+            connection.driver.close()
+            raise _translate(error, str(url)) from error
+        connection.driver.close()
+        self._connections.discard(connection)
+        self._call_pool = ThreadPoolExecutor(max(1, connections // 2), "database")
+        self._background_pool = ThreadPoolExecutor(max(1, connections // 2), "background-database")
+
+    async def write(self, transaction: Transaction[T], *, boxes: Sequence[str] | None = None) -> T:
+        """Run `transaction(connection)` in one transaction, again if another one makes it fail; see `Database`."""
+        return await self._run(self._write, transaction, boxes, self._monotonic())
+
+    async def read(self, query: Transaction[T]) -> T:
+        return await self._run(self._read, query)
+
+    async def read_row(self, sql: str, *values: object) -> sqlite3.Row | None:
+        return await self.read(lambda connection: connection.execute(sql, values).fetchone())
+
+    def recall_row(self, sql: str, *values: object) -> sqlite3.Row | None:
+        """Return None: other nodes commit without a sign, so nothing is kept in memory."""
+        return None
+
+    async def read_directory_row(self, sql: str, *values: object) -> sqlite3.Row | None:
+        return await self.read_row(sql, *values)
+
+    async def verify_writable(self) -> None:
+        """Change no row in a transaction for changes. Raises as `write` does, and `StoreError` for a newer schema."""
+
+        def change_no_row(connection: sqlite3.Connection) -> list[str]:
+            connection.execute("UPDATE messages SET revision = revision WHERE false")
+            return read_applied(cast("PostgresqlConnection", connection).driver)
+
+        try:
+            async with asyncio.timeout(VERIFY_TIMEOUT_S):
+                applied = await self.write(change_no_row, boxes=OWN_ROWS)
+        except TimeoutError:
+            raise StoreError(
+                f"PostgreSQL does not answer ({self._url}; no answer within {VERIFY_TIMEOUT_S} s): start it, or correct"
+                " database.url"
+            ) from None
+        verify_schema(self._url, applied)
+
+    def change_fingerprint(self) -> bytes:
+        """Return another value each time: other nodes commit without a sign."""
+        return next(self._unique).to_bytes(8, "big")
+
+    def directory_fingerprint(self) -> bytes:
+        return self.change_fingerprint()
+
+    def change_signal(self) -> bytes:
+        return b"%d %d" % (self._commit_count, self._monotonic() // SIGNAL_INTERVAL_S)
+
+    def file_sizes(self) -> dict[str, int]:
+        """Return nothing: the files are those of the server."""
+        return {}
+
+    async def truncate_log(self) -> None:
+        """Do nothing: PostgreSQL keeps deleted rows until its autovacuum, and its log until it is recycled."""
+
+    def close(self) -> None:
+        """Finish the changes that were begun, then close the connections."""
+        self._call_pool.shutdown()
+        self._background_pool.shutdown()
+        for connection in self._connections:
+            connection.driver.close()
+
+    # -- in threads ----------------------------------------------------------------------------------------------------
+
+    async def _run(self, function: Callable[..., T], *arguments: object) -> T:
+        pool = self._background_pool if is_background() else self._call_pool
+        return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
+
+    def _read(self, query: Transaction[T]) -> T:
+        for attempt in itertools.count(1):
+            connection = self._connection()
+            try:
+                return query(cast("sqlite3.Connection", connection))
+            except (psycopg.Error, sqlite3.Error) as error:
+                if not self._may_repeat(error, connection, attempt):
+                    raise translate_postgresql_error(error, str(self._url)) from error
+        raise AssertionError("unreachable")
+
+    def _write(self, transaction: Transaction[T], boxes: Sequence[str] | None, requested_at: float) -> T:
+        for attempt in itertools.count(1):
+            connection = self._connection()
+            try:
+                xact_id, result = self._try(transaction, boxes, connection)
+            except (psycopg.Error, sqlite3.Error) as error:
+                if not self._may_repeat(error, connection, attempt):
+                    raise translate_postgresql_error(error, str(self._url)) from error
+                continue
+            if self._commit(connection, xact_id, attempt):
+                break
+        self._commit_count += 1
+        self._on_write(self._monotonic() - requested_at)
+        return result
+
+    @staticmethod
+    def _begin(connection: PostgresqlConnection, boxes: Sequence[str] | None) -> str:
+        """Begin a transaction, wait for its locks, and return its id, by which its fate can be asked.
+
+        The locks are taken in one order by all, so that they never wait in a circle. The statements that follow see all
+        that was committed before.
+        """
+        connection.driver.execute("BEGIN")
+        row = connection.driver.execute(_LOCK_ALONE if boxes is None else _LOCK_SHARED).fetchone()
+        for box_id in sorted(set(boxes or ())):
+            connection.driver.execute(f"SELECT {_LOCK_BOX}".encode(), (box_id,))
+        return str(row[0]) if row else ""
+
+    def _try(
+        self, transaction: Transaction[T], boxes: Sequence[str] | None, connection: PostgresqlConnection
+    ) -> tuple[str, T]:
+        """Return the id and the result of a transaction, which is not committed; an error rolls it back."""
+        try:
+            return self._begin(connection, boxes), transaction(cast("sqlite3.Connection", connection))
+        except BaseException:
+            if not connection.driver.closed:
+                with suppress(psycopg.Error):
+                    connection.driver.execute("ROLLBACK")
+            raise
+
+    def _commit(self, connection: PostgresqlConnection, xact_id: str, attempt: int) -> bool:
+        """Commit, and return whether that has happened; False: the transaction may be repeated.
+
+        Raises `StoreUnsure` if the connection broke and no server says what has become of the transaction.
+        """
+        try:
+            connection.driver.execute("COMMIT")
+        except psycopg.Error as error:
+            if is_lost(error, connection.driver):
+                self._forget(connection)
+                log.warning("database.commit.unsure", transaction=xact_id, error=str(error))
+                return self._ask_fate(xact_id)
+            if not self._may_repeat(error, connection, attempt):
+                raise translate_postgresql_error(error, str(self._url)) from error
+            return False
+        return True
+
+    def _ask_fate(self, xact_id: str) -> bool:
+        """Ask the server, or its successor, whether a transaction was committed."""
+        ends_at = time.monotonic() + self._unsure_s
+        while time.monotonic() < ends_at:
+            with suppress(psycopg.Error, StoreError):
+                row = self._connection().driver.execute("SELECT pg_xact_status(%s::xid8)", (xact_id,)).fetchone()
+                if row and row[0] in ("committed", "aborted"):
+                    log.info("database.commit.asked", transaction=xact_id, status=row[0])
+                    return bool(row[0] == "committed")
+            if (broken := getattr(self._local, "connection", None)) and broken.driver.closed:
+                self._forget(broken)
+            time.sleep(0.1)
+        raise StoreUnsure(
+            "the connection to PostgreSQL broke while it stored a change, which may have happened or not: look before"
+            " you repeat it"
+        )
+
+    def _may_repeat(self, error: Exception, connection: PostgresqlConnection, attempt: int) -> bool:
+        """Return whether a transaction that was not committed may succeed when it is repeated."""
+        if is_lost(error, connection.driver):
+            self._forget(connection)
+            return attempt < ATTEMPTS
+        if isinstance(error, TRANSIENT) and attempt < ATTEMPTS:
+            time.sleep(random.uniform(0, 0.01 * attempt))  # Two that fail together shall not meet again.
+            return True
+        return False
+
+    # -- connections ---------------------------------------------------------------------------------------------------
+
+    def _connection(self) -> PostgresqlConnection:
+        """Return the connection of this thread. Raises `StoreError`."""
+        connection: PostgresqlConnection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connect()
+        return connection
+
+    def _connect(self) -> PostgresqlConnection:
+        connection = PostgresqlConnection(self._url.connect())
+        self._connections.add(connection)
+        return connection
+
+    def _forget(self, connection: PostgresqlConnection) -> None:
+        connection.driver.close()
+        self._connections.discard(connection)
+        self._local.connection = None
+
+
+def _translate(error: Exception, where: str) -> StoreError:
+    return error if isinstance(error, StoreError) else translate_postgresql_error(error, where)

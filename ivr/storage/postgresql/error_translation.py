@@ -1,0 +1,69 @@
+"""Errors of PostgreSQL as errors of this project: what is wrong, in the words of the server, and what to do."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+
+import psycopg
+from psycopg import errors
+
+from ivr.errors import DiskFull, StoreError
+
+TRANSIENT = (errors.SerializationFailure, errors.DeadlockDetected, errors.LockNotAvailable)
+"""The transaction was rolled back, and may succeed when it is repeated."""
+_PRIMARY = "name the primary, or all servers with target_session_attrs=read-write"
+_PERMISSION = "make its user the owner of the database: ALTER DATABASE name OWNER TO user"
+_BY_CLASS: tuple[tuple[type[psycopg.Error], str, str], ...] = (
+    (errors.InsufficientPrivilege, "PostgreSQL refuses a statement", _PERMISSION),
+    (errors.ReadOnlySqlTransaction, "PostgreSQL is a read-only standby", _PRIMARY),
+)
+_BY_TEXT = tuple(
+    (re.compile(pattern), what, remedy)
+    for pattern, what, remedy in (
+        (
+            "password authentication failed|no password supplied",
+            "PostgreSQL refuses the password",
+            "correct user and password",
+        ),
+        (
+            r"no pg_hba.conf entry|authentication failed|role .* (does not exist|is not permitted)",
+            "PostgreSQL refuses the user",
+            "create the user, and let it in by pg_hba.conf",
+        ),
+        (r"permission denied for database", "PostgreSQL refuses the user", _PERMISSION),
+        (r"database .* does not exist", "PostgreSQL has no such database", "create it: createdb --owner=user name"),
+        (r"read-only|not read-write|server is in hot standby|during recovery", "no server accepts changes", _PRIMARY),
+        (
+            r"too many (clients|connections)|remaining connection slots",
+            "PostgreSQL has no free connection",
+            "raise max_connections there, or lower database.connections",
+        ),
+    )
+)
+"""Errors of connecting have no code: the server has not answered a statement yet."""
+
+
+def translate_postgresql_error(error: Exception, where: str = "") -> StoreError:
+    """Translate an error to a `StoreError` that says what to do. `where`: the address in database.url."""
+    if isinstance(error, sqlite3.Error) and isinstance(error.__cause__, psycopg.Error):
+        error = error.__cause__
+    text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    text = re.sub(r"^.*(FATAL|ERROR):\s+", "", text)
+    details = "; ".join(filter(None, (where, text)))
+    if isinstance(error, errors.DiskFull):
+        return DiskFull(f"the disk of PostgreSQL is full ({details}): free space there")
+    for kind, what, remedy in _BY_CLASS:
+        if isinstance(error, kind):
+            return StoreError(f"{what} ({details}): {remedy}")
+    if isinstance(error, psycopg.OperationalError) or "during recovery" in text:
+        for pattern, what, remedy in _BY_TEXT:
+            if pattern.search(str(error)):
+                return StoreError(f"{what} ({details}): {remedy}")
+        return StoreError(f"PostgreSQL does not answer ({details}): start it, or correct database.url")
+    return StoreError(f"the database failed ({details})")
+
+
+def is_lost(error: Exception, connection: psycopg.Connection[object]) -> bool:
+    """Return whether an error has ended the connection."""
+    return connection.closed or connection.broken or isinstance(error, errors.AdminShutdown | errors.CrashShutdown)

@@ -1,0 +1,49 @@
+"""The address of a PostgreSQL database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from psycopg import conninfo
+
+from ivr.errors import SettingsError
+from ivr.storage.postgresql.error_translation import translate_postgresql_error
+
+DEFAULTS = {
+    "application_name": "ivr",
+    "connect_timeout": "5",
+    # A machine that is gone answers nothing: without this its silence is noticed after minutes.
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "5000",
+}
+
+
+class DatabaseUrl:
+    """Address and options of a database, as libpq takes them. As a text it has no password."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            options = {key: str(value) for key, value in conninfo.conninfo_to_dict(url).items()}
+        except psycopg.ProgrammingError as error:
+            raise SettingsError(
+                f"database.url is no address of PostgreSQL ({str(error).strip()}): write it as"
+                " postgresql://user:password@host/database"
+            ) from error
+        self._options = {**DEFAULTS, **options}
+        self._text = (
+            f"postgresql://{options.get('user', '')}{'@' if 'user' in options else ''}"
+            f"{options.get('host', 'localhost')}/{options.get('dbname', options.get('user', ''))}"
+        )
+
+    def __str__(self) -> str:
+        return self._text
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """Connect; each statement outside of a transaction is one of its own. Raises `StoreError`."""
+        try:
+            return psycopg.connect(conninfo.make_conninfo(**self._options), autocommit=True)
+        except psycopg.Error as error:
+            raise translate_postgresql_error(error, self._text) from error

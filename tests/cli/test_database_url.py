@@ -1,0 +1,60 @@
+"""Commands on an installation whose rows are in PostgreSQL."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.conftest import Ivr
+from tests.support.postgresql_server import PostgresqlServer
+
+
+@pytest.fixture
+def ivr_on_postgresql(ivr: Ivr, postgresql: PostgresqlServer, monkeypatch: pytest.MonkeyPatch) -> Ivr:
+    """`ivr` on an empty database."""
+    with postgresql.connect("postgres") as connection:
+        connection.execute("DROP DATABASE IF EXISTS commands WITH (FORCE)")
+        connection.execute("CREATE DATABASE commands OWNER ivr")
+    monkeypatch.setenv("IVR_DATABASE__URL", postgresql.url("commands"))
+    return ivr
+
+
+def test_first_account_creates_the_tables(ivr_on_postgresql: Ivr) -> None:
+    ivr = ivr_on_postgresql
+    assert "PostgreSQL contains no database of ivr yet" in ivr("doctor", fails=1).output
+    ivr("account", "create", "demo", "--timezone", "Europe/Berlin")
+    ivr("user", "create", "alice", "email=alice@demo.example")
+    ivr("box", "create", "1000", "--owner", "alice", "--pin", "4716", "is_setup=true")
+    assert "alice" in ivr("box", "list").output
+    assert "1 accounts, 1 users, 1 boxes" in ivr("doctor", fails=1).output
+    assert "there is nothing to migrate" in ivr("migrate").output
+
+
+def test_commands_for_files_say_what_does_it_on_postgresql(ivr_on_postgresql: Ivr) -> None:
+    ivr = ivr_on_postgresql
+    ivr("account", "create", "demo")
+    for words in (("backup", "copies"), ("restore", "copies")):
+        output = ivr(*words, fails=2).output
+        assert "use pg_dump and pg_restore" in output
+        assert "docs/scale.md" in output
+    assert "restore the dump" in ivr("migrate", "--back", "--yes", fails=2).output
+
+
+def test_doctor_names_what_is_wrong_with_the_database_and_its_remedy(
+    ivr_on_postgresql: Ivr, postgresql: PostgresqlServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ivr = ivr_on_postgresql
+    ivr("account", "create", "demo")
+    url = postgresql.url("commands")
+    for address, what, remedy in (
+        (url.replace("/commands", "/other"), "PostgreSQL has no such database", "create it: createdb"),
+        (f"{url}&port=1", "PostgreSQL does not answer", "start it, or correct database.url"),
+        (url.replace("ivr@", "site:wrong@"), "PostgreSQL refuses the password", "correct user and password"),
+        (f"{url}&sslmod=x", "database.url is no address of PostgreSQL", "write it as postgresql://"),
+        (f"{url}&options=-c%20default_transaction_read_only%3Don", "PostgreSQL is a read-only", "name the primary"),
+    ):
+        monkeypatch.setenv("IVR_DATABASE__URL", address)
+        line = next(line for line in ivr("doctor", fails=1).output.splitlines() if line.startswith("problem  database"))
+        problem, _, advised = line.partition("  → ")
+        assert what in problem
+        assert remedy in advised
+        assert "wrong@" not in line

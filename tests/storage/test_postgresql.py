@@ -1,0 +1,324 @@
+"""Rows in PostgreSQL: what is wrong is said with its remedy, broken commits, locks, and the schema of both engines."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ivr.errors import MigrationRequired, SettingsError, StoreError, StoreUnsure
+from ivr.storage.database import OWN_ROWS
+from ivr.storage.postgresql.connection import ROW_NUMBER
+from ivr.storage.postgresql.database import PostgresqlDatabase
+from ivr.storage.postgresql.schema import PostgresqlMigration
+from ivr.storage.postgresql.url import DatabaseUrl
+from ivr.storage.sqlite.database import SqliteDatabase
+from tests.support.app_fixture import AppFixture
+from tests.support.postgresql_server import PASSWORD, PostgresqlServer
+
+INSERT = "INSERT INTO arrival_sequences (account_id, last_seq) VALUES (?, ?)"
+COUNT = "SELECT count(*) FROM arrival_sequences"
+
+
+@pytest.fixture
+def url(postgresql: PostgresqlServer) -> Iterator[str]:
+    """A database with our tables and no rows."""
+    name = postgresql.create_installation()
+    yield name
+    postgresql.release(name)
+
+
+def fetch_count(database: PostgresqlDatabase | SqliteDatabase) -> Callable[[sqlite3.Connection], int]:
+    return lambda connection: int(connection.execute(COUNT).fetchone()[0])
+
+
+def insert(account_id: str) -> Callable[[sqlite3.Connection], int]:
+    return lambda connection: connection.execute(INSERT, (account_id, 1)).rowcount
+
+
+def verify_writable(address: DatabaseUrl) -> None:
+    with closing(PostgresqlDatabase(address, connections=2)) as database:
+        asyncio.run(database.verify_writable())
+
+
+# -- what is wrong -----------------------------------------------------------------------------------------------------
+
+
+def test_wrong_addresses_are_told_with_their_remedies(postgresql: PostgresqlServer, url: str) -> None:
+    folder, password = postgresql.socket_folder, PASSWORD.replace(" ", "%20")
+    remedies = {
+        f"postgresql://ivr@/ivr_1?host={folder}&port=1": "does not answer .*: start it, or correct database.url",
+        f"postgresql://ivr@/missing?host={folder}": "no such database .*: create it: createdb",
+        f"postgresql://site:wrong@/ivr_1?host={folder}": "refuses the password .*: correct user and password",
+        f"postgresql://stranger:x@/ivr_1?host={folder}": "refuses the password .*: correct user and password",
+        f"postgresql://site:{password}@/ivr_1?host={folder}": "refuses a statement .*: make its user",
+        f"{url}&options=-c%20default_transaction_read_only%3Don": "read-only standby .*: name the primary",
+    }
+    for address, expected in remedies.items():
+        with pytest.raises(StoreError, match=expected) as raised:
+            verify_writable(DatabaseUrl(address))
+        assert "wrong@" not in str(raised.value)
+        assert PASSWORD not in str(raised.value)
+
+
+def test_address_that_is_none_is_told(postgresql: PostgresqlServer) -> None:
+    with pytest.raises(SettingsError, match="postgresql://user:password@host/database"):
+        DatabaseUrl("postgresql://host/x?sslmod=require")
+
+
+async def test_database_of_a_newer_version_is_not_written(url: str) -> None:
+    with closing(PostgresqlDatabase(DatabaseUrl(url), connections=2)) as database:
+        await database.write(lambda c: c.execute("INSERT INTO migrations VALUES (999, '0999-later', 0)").rowcount)
+        try:
+            with pytest.raises(StoreError, match=r"newer version of ivr \(0999-later"):
+                await database.verify_writable()
+            with pytest.raises(StoreError, match="install the newer version"):
+                PostgresqlDatabase(DatabaseUrl(url), connections=2)
+            with pytest.raises(StoreError, match="install the newer version"):
+                PostgresqlMigration(DatabaseUrl(url)).plan()
+        finally:
+            await database.write(lambda c: c.execute("DELETE FROM migrations WHERE number = 999").rowcount)
+
+
+def test_database_of_an_earlier_version_is_migrated_only_when_asked(postgresql: PostgresqlServer) -> None:
+    with postgresql.connect("postgres") as connection:
+        connection.execute("CREATE DATABASE earlier OWNER ivr")
+    address = DatabaseUrl(postgresql.url("earlier"))
+    PostgresqlDatabase(address, connections=2).close()
+    with postgresql.connect("earlier") as connection:
+        connection.execute("DROP INDEX box_numbers_by_number")
+        connection.execute("DELETE FROM migrations WHERE name = '0019-boxes-by-number'")
+    with pytest.raises(MigrationRequired, match="run 'ivr migrate'"):
+        PostgresqlDatabase(address, connections=2)
+    migration = PostgresqlMigration(address)
+    assert migration.plan().pending == ("0019-boxes-by-number",)
+    assert migration.run() is not None
+    assert migration.run() is None
+    PostgresqlDatabase(address, connections=2).close()
+
+
+# -- commits -----------------------------------------------------------------------------------------------------------
+
+
+class BreakingUrl(DatabaseUrl):
+    """An address whose connections break in their next commit, if `breaks` says so: "before" or "after" the server."""
+
+    breaks: str = ""
+    asks = True
+
+    def connect(self) -> psycopg.Connection[Any]:
+        if not self.asks and self.breaks == "broken":
+            raise StoreError("the server is gone")
+        url = self
+
+        class Connection(psycopg.Connection[Any]):
+            def execute(self, query: Any, *values: Any, **options: Any) -> psycopg.Cursor[Any]:
+                if query == "COMMIT" and url.breaks in ("before", "after"):
+                    if url.breaks == "after":
+                        super().execute(query)
+                    url.breaks = "broken"
+                    self.close()
+                    raise psycopg.OperationalError("server closed the connection unexpectedly")
+                return super().execute(query, *values, **options)
+
+        return Connection.connect(psycopg.conninfo.make_conninfo(**self._options), autocommit=True)
+
+
+@pytest.mark.parametrize("breaks", ["before", "after"])
+async def test_change_whose_commit_breaks_happens_once(url: str, breaks: str) -> None:
+    address = BreakingUrl(url)
+    with closing(PostgresqlDatabase(address, connections=2)) as database:
+        address.breaks = breaks
+        assert await database.write(insert("a"), boxes=OWN_ROWS) == 1
+        assert address.breaks == "broken", "the commit did not break"
+        assert await database.read(fetch_count(database)) == 1
+
+
+async def test_commit_that_no_server_knows_of_is_not_called_undone(url: str) -> None:
+    address = BreakingUrl(url)
+    with closing(PostgresqlDatabase(address, connections=2, unsure_s=0.3)) as database:
+        address.breaks, address.asks = "after", False
+        with pytest.raises(StoreUnsure, match="may have happened or not"):
+            await database.write(insert("a"), boxes=OWN_ROWS)
+        address.asks = True
+        assert await database.read(fetch_count(database)) == 1
+
+
+async def test_connections_that_the_server_ends_are_replaced(postgresql: PostgresqlServer, url: str) -> None:
+    with closing(PostgresqlDatabase(DatabaseUrl(url), connections=4)) as database:
+        await asyncio.gather(*(database.write(insert(f"a{n}"), boxes=OWN_ROWS) for n in range(4)))
+        with postgresql.connect("postgres") as connection:
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'ivr'")
+        await asyncio.gather(*(database.write(insert(f"b{n}"), boxes=OWN_ROWS) for n in range(4)))
+        assert await database.read(fetch_count(database)) == 8
+
+
+# -- locks -------------------------------------------------------------------------------------------------------------
+
+
+async def test_changes_of_other_boxes_happen_meanwhile_and_those_of_the_same_wait(url: str) -> None:
+    with (
+        closing(PostgresqlDatabase(DatabaseUrl(url), connections=8)) as one,
+        closing(PostgresqlDatabase(DatabaseUrl(url), connections=8)) as two,
+    ):
+        loop, began, may_end = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+        order: list[str] = []
+
+        def hold(_: sqlite3.Connection) -> None:
+            loop.call_soon_threadsafe(began.set)
+            asyncio.run_coroutine_threadsafe(may_end.wait(), loop).result()
+            order.append("held")
+
+        holder = asyncio.create_task(one.write(hold, boxes=["b", "a"]))
+        await began.wait()
+        same = asyncio.create_task(two.write(lambda _: order.append("same"), boxes=["a", "c"]))
+        await two.write(lambda _: order.append("other"), boxes=["d"])
+        alone = asyncio.create_task(two.write(lambda _: order.append("alone")))
+        may_end.set()
+        await asyncio.gather(holder, same, alone)
+        assert order[:2] == ["other", "held"]
+        assert sorted(order[2:]) == ["alone", "same"]
+
+
+STEPS = st.lists(st.tuples(st.integers(0, 1), st.permutations("abc"), st.integers(1, 3)), min_size=2, max_size=20)
+
+
+@given(steps=STEPS)
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_changes_of_several_boxes_by_two_services_never_wait_in_a_circle(
+    url: str, steps: list[tuple[int, tuple[str, ...], int]]
+) -> None:
+    """Each adds 1 to what it has read, so a change that does not wait for another one of the same box is lost."""
+    databases = [PostgresqlDatabase(DatabaseUrl(url), connections=8) for _ in range(2)]
+    try:
+        await databases[0].write(lambda c: c.execute("DELETE FROM arrival_sequences").rowcount)
+        await databases[0].write(lambda c: c.executemany(INSERT, [(box, 0) for box in "abc"]).rowcount)
+
+        def add_one(connection: sqlite3.Connection, boxes: tuple[str, ...]) -> None:
+            for box in boxes:
+                sql = "SELECT last_seq FROM arrival_sequences WHERE account_id = ?"
+                (before,) = connection.execute(sql, (box,)).fetchone()
+                connection.execute("UPDATE arrival_sequences SET last_seq = ? WHERE account_id = ?", (before + 1, box))
+
+        chosen = [(databases[number], boxes[:count]) for number, boxes, count in steps]
+        await asyncio.gather(
+            *(db.write(lambda c, boxes=boxes: add_one(c, boxes), boxes=boxes) for db, boxes in chosen)  # type: ignore[misc]
+        )
+        rows = await databases[1].read(lambda c: dict(c.execute("SELECT account_id, last_seq FROM arrival_sequences")))
+        assert rows == {box: sum(box in boxes for _, boxes in chosen) for box in "abc"}
+    finally:
+        for database in databases:
+            database.close()
+
+
+# -- the schema --------------------------------------------------------------------------------------------------------
+
+COLUMNS_OF_POSTGRESQL = """
+SELECT c.relname, a.attname, format_type(a.atttypid, NULL), a.attnotnull
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'public' AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
+"""
+TYPES = {"text": "TEXT", "bigint": "INTEGER"}
+FULL_TEXT = "message_search"
+OWN_TABLES = {"migrations", "_sqlite_migrations", "sqlite_sequence"}
+
+
+def test_both_engines_have_the_same_tables_indexes_and_triggers(
+    postgresql: PostgresqlServer, url: str, tmp_path: Path
+) -> None:
+    SqliteDatabase(tmp_path / "ivr.db", sync=False).close()
+    with closing(sqlite3.connect(tmp_path / "ivr.db")) as file, psycopg.connect(url) as server:
+        assert schema_of_postgresql(server) == schema_of_sqlite(file)
+
+
+def schema_of_sqlite(file: sqlite3.Connection) -> dict[str, set[Any]]:
+    objects = file.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
+    tables = [
+        name
+        for kind, name, _, _ in objects
+        if kind == "table" and name not in OWN_TABLES and not name.startswith(FULL_TEXT)
+    ]
+    columns = {
+        (table, name, type_, bool(not_null or key))
+        for table in tables
+        for _, name, type_, not_null, _, key in file.execute(f'PRAGMA table_info("{table}")')
+    }
+    indexes = {
+        (name, bool(unique), tuple(row[2] for row in file.execute(f'PRAGMA index_info("{name}")')), bool(partial))
+        for table in tables
+        for _, name, unique, origin, partial in file.execute(f'PRAGMA index_list("{table}")')
+        if origin == "c"
+    }
+    keys = {
+        (table, row[3], row[2], row[4])
+        for table in tables
+        for row in file.execute(f'PRAGMA foreign_key_list("{table}")')
+    }
+    triggers = {name for kind, name, _, sql in objects if kind == "trigger" and FULL_TEXT not in sql}
+    return {"columns": columns, "indexes": indexes, "keys": keys, "triggers": triggers}
+
+
+def schema_of_postgresql(server: psycopg.Connection[Any]) -> dict[str, set[Any]]:
+    columns = {
+        (table, name, TYPES[type_], not_null)
+        for table, name, type_, not_null in server.execute(COLUMNS_OF_POSTGRESQL.encode())
+        if table not in OWN_TABLES and name != ROW_NUMBER
+    }
+    indexes = set()
+    sql = "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"
+    for table, name, definition in server.execute(sql):
+        if table in OWN_TABLES or name == FULL_TEXT or re.search(r"_(pkey|key\d*)$", name):
+            continue
+        listed = re.search(r"USING btree \((.*?)\)(?: WHERE|$)", definition)
+        assert listed, definition
+        names = tuple(column.strip('"') for column in listed[1].split(", "))
+        indexes.add((name, "UNIQUE" in definition, names, " WHERE " in definition))
+    keys = set(
+        server.execute(
+            "SELECT k.conrelid::regclass::text, a.attname, k.confrelid::regclass::text, f.attname FROM pg_constraint k"
+            " JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]"
+            " JOIN pg_attribute f ON f.attrelid = k.confrelid AND f.attnum = k.confkey[1] WHERE k.contype = 'f'"
+        )
+    )
+    triggers = {name for (name,) in server.execute("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal")}
+    return {"columns": columns, "indexes": indexes, "keys": keys, "triggers": triggers}
+
+
+# -- a service ---------------------------------------------------------------------------------------------------------
+
+
+async def test_service_is_not_ready_while_the_server_is_away_and_again_when_it_is_back(
+    postgresql: PostgresqlServer, url: str, tmp_path: Path
+) -> None:
+    app = AppFixture(tmp_path / "data", database={"url": url})
+    monitor = app.container.health_monitor
+    assert (await monitor.report()).is_ready
+    name = url.partition("?")[0].rpartition("/")[2]
+
+    def allow(allowed: bool) -> None:
+        with postgresql.connect("postgres") as connection:
+            connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS {allowed}".encode())
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+
+    allow(False)
+    try:
+        app.clock.advance(s=60)
+        (problem,) = (await monitor.report()).problems
+        assert problem.check == "database"
+        assert problem.prevents_storing
+        with pytest.raises(StoreError, match="start it, or correct"):
+            await monitor.verify_storage()
+    finally:
+        allow(True)
+    app.clock.advance(s=60)
+    assert (await monitor.report()).is_ready
+    app.close()
