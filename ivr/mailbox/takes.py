@@ -212,6 +212,13 @@ class Takes:
         """Takes of a mailbox that wait for a decision of its owner, and can be played here, oldest first."""
         return await self._present_here(await self._store.list_awaiting_owner(box_id))
 
+    def state(self) -> tuple[bytes, int]:
+        """Return a value that differs when a take may have begun or ended, or a file may be new in their folder.
+
+        Costs microseconds.
+        """
+        return self._store.change_fingerprint(), self._recordings.takes_changed_at()
+
     async def list_unfinished(self) -> list[Take]:
         """All takes of this node that are neither delivered nor discarded, including those in progress.
 

@@ -133,9 +133,10 @@ class CallHandler:
                 next_step = await next_step.run()
             return next_step
         finally:
-            await call_context.wait_for_audit()
-            for opened in call_context.opened_mailboxes:
-                await self._services.messages.enqueue_mwi(opened.account_id, opened.id)
+            messages, opened = self._services.messages, call_context.opened_mailboxes
+            # At once, so that they are one commit.
+            lights = (messages.enqueue_mwi(mailbox.account_id, mailbox.id) for mailbox in opened)
+            await asyncio.gather(call_context.wait_for_audit(), *lights)
 
     async def _find_user(self, call: Call) -> User | None:
         directory, endpoint = self._services.directory, call.incoming.endpoint

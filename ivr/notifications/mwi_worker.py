@@ -103,27 +103,29 @@ class MwiWorker:
 
     async def run_once(self) -> bool:
         has_processed = False
-        while await self._process_batch():
+        while processed := await self._process_batch():
             has_processed = True
+            if processed < BATCH_SIZE:
+                break  # All of them: those that came since wake the worker again.
         return has_processed
 
-    async def _process_batch(self) -> bool:
-        """Process one claim of rows. Return False when nothing could be processed."""
+    async def _process_batch(self) -> int:
+        """Process one claim of rows. Return how many were processed."""
         ami = self._ami
         if ami and not ami.connection_id:
-            return False
+            return 0
         needs_resync = self._resync_on_connect and ami is not None and ami.connection_id != self._synced_connection_id
         if ami and needs_resync and not await self._resync_all(ami):
-            return False
+            return 0
         tasks = await self._outbox.claim(self.kinds, BATCH_SIZE)
         if not tasks:
-            return False
+            return 0
         if ami is None:
             await self._outbox.complete(tasks)
-            return True
+            return len(tasks)
         self._busy = len(tasks)
         try:
-            return await self._publish(tasks, ami)
+            return len(tasks) if await self._publish(tasks, ami) else 0
         finally:
             self._busy = 0
 

@@ -41,6 +41,8 @@ class RecoveryTiming:
 
     interval_s: float = 1.0
     """Between two runs."""
+    runs_per_forced_run: int = 10
+    """A run is skipped if the last one found nothing and nothing has changed since, but not so many in succession."""
     stable_after_s: float = 5.0
     """A file that has not grown for this long is finished: Asterisk flushes a recording at least every 2.1 s."""
     retry_after_s: float = 30.0
@@ -116,8 +118,8 @@ class FallbackRecordingImporter:
         self._reported: set[str] = set()
         self._retry_at: dict[str, float] = {}
 
-    async def run_once(self) -> None:
-        """Import the recordings that are finished."""
+    async def run_once(self) -> bool:
+        """Import the recordings that are finished. Return whether there were any, finished or not."""
         sizes = await asyncio.to_thread(self._recordings.take_file_sizes, FILE_PREFIX)
         for path, size in sizes.items():
             is_finished = self._growth_monitor.unchanged_for_s(path, size) >= self._timing.stable_after_s
@@ -126,6 +128,7 @@ class FallbackRecordingImporter:
         self._growth_monitor.retain_only(sizes)
         self._reported &= sizes.keys()
         self._retry_at = {path: at for path, at in self._retry_at.items() if path in sizes}
+        return bool(sizes)
 
     async def has_pending(self) -> bool:
         """Whether a recording has not been tried yet or is due for a retry."""

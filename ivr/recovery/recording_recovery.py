@@ -106,6 +106,9 @@ class RecordingRecovery:
         self._timing = timing
         self._growth_monitor = GrowthMonitor(clock)
         self._retry_at: dict[str, float] = {}
+        self._empty_state: tuple[bytes, int] | None = None
+        """State of the takes in which a run found nothing at all, not even a recording in progress."""
+        self._skipped_runs = 0
         self.last_run_at = 0
         """Unix seconds at which a run last ended without an error; 0: none has."""
 
@@ -113,19 +116,36 @@ class RecordingRecovery:
         """Run until cancelled. A failed run is logged and repeated after the interval."""
         while True:
             try:
-                await self.run_once()
+                await self.run_if_needed()
             except IvrError as error:
                 log.warning("recovery.postponed", reason=str(error))
             except Exception:
                 log.exception("recovery.failed")
             await asyncio.sleep(self._timing.interval_s)
 
-    async def run_once(self) -> None:
-        """Recover what is finished now, unless another process is doing so."""
+    async def run_if_needed(self) -> None:
+        """Run, unless there was nothing before and nothing has changed: at rest a run is most of what a service does.
+
+        Other nodes that are lost, and changes within the precision of the time of a folder, are found by a run that is
+        never skipped.
+        """
+        state = self._takes.state()
+        if state == self._empty_state and self._skipped_runs < self._timing.runs_per_forced_run:
+            self._skipped_runs += 1
+            self.last_run_at = int(self._clock.now())
+            return
+        self._skipped_runs, self._empty_state = 0, None
+        if not await self.run_once():
+            self._empty_state = state
+
+    async def run_once(self) -> bool:
+        """Recover what is finished now, unless another process is doing so. Return whether there was a recording."""
+        has_found = True
         with self._takes.recovery_lock() as acquired:
             if acquired:
-                await self._recover_finished()
+                has_found = await self._recover_finished()
         self.last_run_at = int(self._clock.now())
+        return has_found
 
     async def has_pending(self) -> bool:
         """Whether a take without a call, or a fallback recording, is due for a first try or a retry."""
@@ -133,8 +153,9 @@ class RecordingRecovery:
         takes = [take for take in await self._takes.list_unfinished() if now >= self._retry_at.get(take.id, 0)]
         return not all(map(self._takes.is_in_progress, takes)) or await self._fallback_importer.has_pending()
 
-    async def _recover_finished(self) -> None:
-        orphaned = [take for take in await self._takes.list_unfinished() if not self._takes.is_in_progress(take)]
+    async def _recover_finished(self) -> bool:
+        unfinished = await self._takes.list_unfinished()
+        orphaned = [take for take in unfinished if not self._takes.is_in_progress(take)]
         # A take that another one replaces is recovered once the other one was: it may be obsolete.
         replaced = {(take.payload or {}).get(REPLACES_PAYLOAD_KEY) for take in orphaned}
         finished = [take for take in orphaned if await self._is_finished(take) and take.id not in replaced]
@@ -142,7 +163,8 @@ class RecordingRecovery:
         self._retry_at = {take.id: self._retry_at[take.id] for take in orphaned if take.id in self._retry_at}
         for take in finished:
             await self._recover(take)
-        await self._fallback_importer.run_once()
+        has_fallback_recordings = await self._fallback_importer.run_once()
+        return bool(unfinished) or has_fallback_recordings
 
     async def _is_finished(self, take: Take) -> bool:
         if self._clock.monotonic() < self._retry_at.get(take.id, 0):

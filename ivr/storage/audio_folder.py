@@ -143,6 +143,13 @@ class Recordings:
         except OSError as error:
             raise translate_os_error(error) from error
 
+    def takes_changed_at(self) -> int:
+        """When a file was last added to the folder of takes or removed, in ns; -1: the folder is missing."""
+        try:
+            return self.takes_folder.stat().st_mtime_ns
+        except OSError:
+            return -1
+
     def _publish(self, target: Path, write_draft: Callable[[Path], object]) -> int:
         # Asterisk can replace what is in its folder, so a draft is never made there.
         folder = self._take_drafts if target.parent == self.takes_folder else target.parent

@@ -16,6 +16,7 @@ from ivr.clock import EARLIEST_PLAUSIBLE_TIME
 from ivr.directory.models import Account
 from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.recovery.fallback_recordings import parse_file_name
+from ivr.storage.records import Take
 from tests.support.app_fixture import NOON, AppFixture
 from tests.support.speech import speech_pcm
 
@@ -51,6 +52,30 @@ async def test_fallback_recording_becomes_message_once(app: AppFixture) -> None:
     assert (message.from_uri, message.to_uri) == ("2001@demo.example", "1000@demo.example")
     assert app.container.recordings.message_path(box.account_id, message.id).read_bytes()[:44] == wav.header(32_000)
     assert not path.exists()
+
+
+async def test_recovery_rests_while_nothing_changes_and_finds_what_is_new_at_once(
+    app: AppFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = await app.create_box()
+    recovery, takes, looks = app.container.recording_recovery, app.container.takes, 0
+
+    async def list_unfinished() -> list[Take]:
+        nonlocal looks
+        looks += 1
+        return await type(takes).list_unfinished(takes)
+
+    monkeypatch.setattr(takes, "list_unfinished", list_unfinished)
+    skipped = app.container.recovery_timing.runs_per_forced_run
+    for _ in range(2 * (skipped + 1)):
+        await recovery.run_if_needed()
+    assert looks == 2, "at the start, and once although nothing has changed"
+    assert recovery.last_run_at == NOON
+    write_fallback_recording(app, fallback_name())
+    for _ in range(3):  # It is looked at until it has stopped growing.
+        await recovery.run_if_needed()
+        app.clock.advance(s=3)
+    assert (looks, len(await app.messages(box))) == (5, 1)
 
 
 async def test_recording_that_waited_longer_than_retention_is_heard(app: AppFixture) -> None:

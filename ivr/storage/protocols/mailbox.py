@@ -217,6 +217,9 @@ class UploadStore(Protocol):
 class TakeStore(Protocol):
     """Recordings in progress."""
 
+    def change_fingerprint(self) -> bytes:
+        """Return a value that differs when a row may have changed. Costs microseconds."""
+
     async def begin(self, take: Take) -> None:
         """Insert the row of a take. It is committed before the recording starts."""
 

@@ -59,6 +59,12 @@ class AudioStore(Protocol):
     def take_file_sizes(self, prefix: str) -> dict[str, int]:
         """Return the path and size in bytes of each file of the takes whose name begins with `prefix`."""
 
+    def takes_changed_at(self) -> int:
+        """Return when a file was last added to the folder of takes or removed, in ns; -1 without a folder.
+
+        One system call, which does not wait for the disk.
+        """
+
 
 class RetentionStore(Protocol):
     """Finds rows by their age and removes them, and lists the files that remain."""

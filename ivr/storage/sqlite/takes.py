@@ -16,6 +16,9 @@ class SqliteTakes:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def change_fingerprint(self) -> bytes:
+        return self._database.change_fingerprint()
+
     async def begin(self, take: Take) -> None:
         values = {
             "id": take.id,
