@@ -139,8 +139,11 @@ def base_url(listening_socket: socket.socket, *, has_tls: bool) -> str:
     return f"{'https' if has_tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def bind_socket(address: ListenAddress) -> socket.socket:
+def bind_socket(address: ListenAddress, *, shares_port: bool = False) -> socket.socket:
     """Bind a listening socket. Raises `SettingsError`.
+
+    `shares_port`: further sockets of the same user may be bound to the address, and the kernel distributes connections
+    among those that listen.
 
     The protocol is named explicitly, because asyncio sets TCP_NODELAY only on sockets of IPPROTO_TCP. Without it,
     Nagle's algorithm delays responses by 40 ms.
@@ -149,6 +152,8 @@ def bind_socket(address: ListenAddress) -> socket.socket:
     listening_socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shares_port:
+            listening_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listening_socket.bind((address.host, address.port))
     except OSError as error:
         listening_socket.close()

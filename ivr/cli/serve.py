@@ -15,7 +15,7 @@ from ivr.app import App
 from ivr.cli.support import exit_on_error
 from ivr.errors import BadInput
 from ivr.precedence import CallsFirstLoop
-from ivr.service.passed_sockets import PassedSockets, SharedSocket
+from ivr.service.passed_sockets import PassedSockets, WorkerSocket
 from ivr.service.reload import SettingsReloader
 from ivr.service.systemd import ServiceManager, current_service_manager
 from ivr.service.worker_processes import WorkerProcess, WorkerProcesses
@@ -52,21 +52,29 @@ def serve(
 
 
 def _run_workers(count: int) -> int:
-    """Run worker processes of the REST API, and return the exit status."""
+    """Run worker processes of the REST API, and return the exit status.
+
+    Each has a socket of its own at the address, so that each gets its share of the connections. A socket of the service
+    manager is shared: then one process may accept all connections that come at once.
+    """
     from ivr.api.server import ListenAddress, base_url, bind_socket
 
     loaded = settings.load()
     logging_setup.configure_logging(loaded.log)
     App(loaded).open(migrate=True).close()  # Once, before there are several processes.
     passed, api = PassedSockets.from_environment(os.environ, os.getpid()), loaded.api
-    listener = passed.take(api.host, api.port) or bind_socket(ListenAddress(api.host, api.port))
+    shared, configured = passed.take(api.host, api.port), ListenAddress(api.host, api.port)
     passed.close_others()
-    url = base_url(listener, has_tls=bool(api.tls_certificate))
+    if not shared:
+        bind_socket(configured).close()  # Fails if another service listens there, which could share the port too.
+    bound = shared or bind_socket(configured, shares_port=True)  # Reserves the address, and never listens.
+    address, url = ListenAddress(*bound.getsockname()[:2]), base_url(bound, has_tls=bool(api.tls_certificate))
     service_manager = current_service_manager()
 
     def work(worker: WorkerProcess) -> None:
         try:
-            exit_on_error(asyncio.run)(_run_service(Component.API, SharedSocket([listener]), worker))
+            listener = shared or bind_socket(address, shares_port=True)
+            exit_on_error(asyncio.run)(_run_service(Component.API, WorkerSocket([listener]), worker))
         except typer.Exit as ended:
             raise SystemExit(ended.exit_code) from None
 

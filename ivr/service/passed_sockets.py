@@ -55,8 +55,8 @@ class PassedSockets:
                 )
 
 
-class SharedSocket(PassedSockets):
-    """The one socket that several processes of the service share, whatever its address."""
+class WorkerSocket(PassedSockets):
+    """The one socket of a worker process, whatever its address."""
 
     def take(self, host: str, port: int) -> socket.socket | None:
         """Return the socket, once."""
