@@ -32,15 +32,12 @@ class WorkerClients:
         self.environment = environment
         self._worker_ids = worker_ids
 
-    async def connect_all(self, number: int) -> list[httpx.AsyncClient]:
-        """Return `number` clients with a connection each."""
-        clients = [
+    def create_clients(self, number: int) -> list[httpx.AsyncClient]:
+        """Return clients that each have one connection, as soon as they send a request."""
+        return [
             httpx.AsyncClient(base_url=self.url, timeout=TIMEOUT_S, limits=httpx.Limits(max_connections=1))
             for _ in range(number)
         ]
-        for client in clients:
-            await self.worker_of(client)
-        return clients
 
     async def worker_of(self, client: httpx.AsyncClient) -> int:
         """Return which process has the connection of a client: 0 or 1."""
@@ -54,7 +51,7 @@ class WorkerClients:
     async def connect(self, number: int) -> httpx.AsyncClient:
         """Return a client whose connection is with one of the processes, and stays there."""
         while True:
-            [client] = await self.connect_all(1)
+            [client] = self.create_clients(1)
             if await self.worker_of(client) == number:
                 return client
             await client.aclose()
@@ -226,7 +223,8 @@ async def check_counted_sign_ins(app: AppFixture, first: httpx.AsyncClient, seco
 
 async def check_shares(workers: WorkerClients) -> None:
     """Connections that come at once, and stay, are distributed: else one processor would do all the work."""
-    clients = await workers.connect_all(32)
+    clients = workers.create_clients(32)
+    await asyncio.gather(*(client.get("/healthz") for client in clients))
     try:
         places = [await workers.worker_of(client) for client in clients]
         assert 4 <= sum(places) <= 28, "as likely as 32 coins that show nearly the same side"
