@@ -24,7 +24,7 @@ from ivr.api.direct_route import DirectRoute
 from ivr.api.disconnect import run_while_connected
 from ivr.api.envelope import created, document_revision, expected_revision, request_id, success
 from ivr.api.message_marks import MAX_LABELS
-from ivr.api.messages import MessageDep, find_message, parse_ids, require_message
+from ivr.api.messages import IGNORED_MEMBERS, MessageDep, find_message, parse_ids, require_message
 from ivr.api.misspelling import reject_misspelt_members
 from ivr.api.request_body import BodyDep, read_upload
 from ivr.api.zip_archive import require_readable, stream_zip
@@ -151,6 +151,10 @@ async def put_audio(request: Request, principal: CurrentPrincipal, box: BoxDep, 
 
 def _parse_metadata(data: dict[str, Any]) -> MessageMetadata:
     reject_misspelt_members(data, DETAIL_NAMES)
+    unknown = [name for name in data if name not in (*DETAIL_NAMES, *IGNORED_MEMBERS)]
+    if unknown and not {*data} & {*DETAIL_NAMES}:  # A message of an anonymous caller is not what it means.
+        violation = {"message": "Unknown key", "target": ", ".join(DETAIL_NAMES)}
+        raise InvalidFields({unknown[0]: {"unknown": violation}})
     with report_violations():
         details = MessageDetails.model_validate(data)
     return MessageMetadata(

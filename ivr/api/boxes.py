@@ -14,7 +14,7 @@ from ivr.api.auth import BoxDep, CurrentPrincipal, get_services
 from ivr.api.direct_route import DirectRoute
 from ivr.api.envelope import created, document_revision, expected_revision, precondition, success
 from ivr.api.misspelling import meant_name, misspelt
-from ivr.api.query import ListQueryDep
+from ivr.api.query import ListQueryDep, reject_other_subject
 from ivr.api.request_body import Body, BodyDep
 from ivr.errors import InvalidFields, NotFound
 from ivr.mailbox.box_settings import BoxSettings
@@ -111,8 +111,9 @@ async def patch_box(request: Request, principal: CurrentPrincipal, box: BoxDep, 
 
 @router.delete("/{box_id}", **openapi.DELETE_BOX)
 async def delete_box(request: Request, principal: CurrentPrincipal, box: BoxDep, body: BodyDep) -> Response:
-    """Delete a box with all its messages. The body means nothing, but may not name another method."""
+    """Delete a box with all its messages."""
     principal.require_account_scope()
+    reject_other_subject(request, body, id=box.id, messages=None, folder=None)
     try:
         await principal.services.mailbox.boxes.delete(box, expected_revision=expected_revision(request, box))
     except NotFound as error:

@@ -14,7 +14,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ivr.api.query import BOOLEAN_WORDS
+from ivr.api.filters import BOOLEAN_WORDS
 from ivr.errors import Conflict, PreconditionFailed
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import Message

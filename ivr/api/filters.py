@@ -9,6 +9,8 @@ from typing import Any
 
 from ivr.errors import InvalidFields
 
+BOOLEAN_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+"""What clients write for true and false, in small or capital letters."""
 ValuePredicate = Callable[[Any, list[str]], bool]
 """Whether the value of a key passes, given the values of the parameter."""
 
@@ -110,6 +112,8 @@ def _parse_json_list(value: str) -> list[str] | None:
 def _equals(value: Any, values: list[str]) -> bool:
     if isinstance(value, list):
         return any(_as_text(item) in values for item in value)
+    if isinstance(value, bool):
+        return any(BOOLEAN_WORDS.get(word.lower()) is value for word in values)
     return value is not None and _as_text(value) in values
 
 

@@ -23,6 +23,7 @@ from ivr.api.query import (
     boolean_parameter,
     parse_folder_name,
     reject_misspelt_parameters,
+    reject_other_subject,
     reject_unknown_parameters,
 )
 from ivr.api.request_body import Body, BodyDep
@@ -254,10 +255,8 @@ async def _change_folder(request: Request, principal: Principal, box: Mailbox, f
 async def delete_message(
     request: Request, principal: CurrentPrincipal, box: BoxDep, message: MessageDep, body: BodyDep
 ) -> Response:
-    """Delete one message for good. To keep it restorable by phone, change its folder to `deleted` instead.
-
-    The body means nothing, but may not name another method.
-    """
+    """Delete one message for good. To keep it restorable by phone, change its folder to `deleted` instead."""
+    reject_other_subject(request, body, messages=[message.id], media_id=message.id, folder=message.folder.value)
     revision = expected_revision(request, message)
     if not await principal.services.mailbox.messages.soft_delete(box.id, [message.id], expected_revision=revision):
         raise NotFound("another client deleted the message meanwhile", message.id)

@@ -104,7 +104,7 @@ class IpAllowlistMiddleware:
         return any(address in network for network in self._networks)
 
 
-OVERRIDE_PARAMETERS = ("verb", "verb[]", "_method", "method", "x-http-method-override")
+OVERRIDE_PARAMETERS: tuple[str, ...] = ("verb", "verb[]", "_method", "method", "x-http-method-override")
 OVERRIDE_HEADERS = ("x-http-method-override", "x-http-method", "x-method-override")
 OVERRIDE_HEADERS_BYTES = frozenset(name.encode() for name in OVERRIDE_HEADERS)
 OVERRIDE_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")

@@ -12,8 +12,10 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from starlette.datastructures import QueryParams
 
-from ivr.api.filters import KEY_FILTERS, Filter, equality_filter, parse_filters, unknown_filter
+from ivr.api.filters import BOOLEAN_WORDS, KEY_FILTERS, Filter, equality_filter, parse_filters, unknown_filter
+from ivr.api.middleware import OVERRIDE_PARAMETERS
 from ivr.api.misspelling import meant_name
+from ivr.api.request_body import Body
 from ivr.errors import NOT_ENUMERATED, InvalidFields, InvalidPage
 from ivr.storage.records import GREGORIAN_OFFSET_S, MAX_SEARCH_LENGTH, Folder
 
@@ -24,18 +26,19 @@ MAX_TIME_RANGE_S = 31 * DAY_S + 3600
 """Longest range between `created_from` and `created_to`."""
 MAX_TIMESTAMP = 10**12
 """Stands for "no limit" in time ranges, in seconds."""
+NEUTRAL_PARAMETERS = {"_", "accept", "auth_token", "pretty_print", *OVERRIDE_PARAMETERS}
+"""Parameters that select nothing. Browsers add `_` against caches."""
 DELETE_PARAMETERS = {
     *("folder", "created_from", "created_to", "modified_from", "modified_to", *KEY_FILTERS),
-    *("_", "auth_token", "pretty_print", "verb"),
+    *NEUTRAL_PARAMETERS,
 }
-"""Parameters of a DELETE of many messages, besides `filter_KEY`. Browsers add `_` against caches."""
+"""Parameters of a DELETE of many messages, besides `filter_KEY`."""
 TIME_PARAMETERS = ("created_from", "created_to", "modified_from", "modified_to")
 LIST_PARAMETERS = (
     *("ascending", "created_from", "created_to", "descending", "folder", *KEY_FILTERS, "links"),
     *("modified_from", "modified_to", "page_size", "paginate", "pretty_print", "search", "start_key"),
 )
 """Parameters of lists, besides `filter_KEY`."""
-BOOLEAN_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +125,29 @@ ListQueryDep = Annotated[ListQuery, Depends(parse_list_query)]
 
 def reject_unknown_parameters(request: Request) -> None:
     """Raise `InvalidFields` for a parameter that means nothing here; for requests in which a typing error destroys."""
-    for name in request.query_params:
-        if name not in DELETE_PARAMETERS and not name.startswith("filter_"):
-            violation = {"message": "Unknown parameter", "target": ", ".join(sorted(DELETE_PARAMETERS))}
+    _reject_parameters_but(DELETE_PARAMETERS, [name for name in request.query_params if not name.startswith("filter_")])
+
+
+def _reject_parameters_but(known: Collection[str], names: Iterable[str]) -> None:
+    for name in names:
+        if name not in known and name.lower() not in NEUTRAL_PARAMETERS:
+            violation = {"message": "Unknown parameter", "target": ", ".join(sorted(known))}
             raise InvalidFields({name: {"enum": violation}})
+
+
+def reject_other_subject(request: Request, body: Body, **subject: Any) -> None:
+    """Raise `InvalidFields` for a DELETE of what the path names if its query or body selects something else.
+
+    `subject`: members of a body, and the value that each may have. Values that name nothing, such as counts, are left
+    alone: clients send the document that they delete.
+    """
+    _reject_parameters_but(NEUTRAL_PARAMETERS, request.query_params)
+    for member, own in subject.items():
+        named = body.data_or_empty.get(member, body.envelope.get(member))
+        is_name = isinstance(named, str) or (isinstance(named, list) and any(isinstance(one, str) for one in named))
+        if is_name and named != own:
+            message = "The path names what is deleted, and this names something else: send it to the path of that"
+            raise InvalidFields({member: {"invalid": {"message": message, "target": own}}})
 
 
 def reject_misspelt_parameters(names: Iterable[str], known: Collection[str]) -> None:

@@ -226,23 +226,23 @@ async def _read_document(request: Request, max_bytes: int) -> Body:
 def _check_verb(request: Request, body: Body) -> Body:
     """Raise `BadInput` if the envelope or the data names another method than that of the request.
 
-    The method is needed before the body is read, so `verb` in the body cannot change it. In the data other values are
-    those of a client's own key.
+    The method is needed before the body is read, so `verb` in the body cannot change it. In the data, and of `method`
+    that may be the one of a sign-in, other values than methods are a client's own.
     """
     for name, verb in _verbs(body.envelope):
         if verb is not None and not (isinstance(verb, str) and verb.strip().upper() == request.method):
             raise BadInput(f"{name} in the body is not {request.method}: send the verb in the query, as ?verb=")
-    for name, verb in _verbs(body.envelope.get("data")):
+    for name, verb in [*_verbs(body.envelope.get("data")), *_verbs(body.envelope, ("method",))]:
         if isinstance(verb, str) and verb.strip().upper() in {*HTTP_METHODS} - {request.method}:
-            raise BadInput(f"{name} in the data is not {request.method}: send the verb in the query, as ?verb=")
+            raise BadInput(f"{name} in the body is not {request.method}: send the verb in the query, as ?verb=")
     return body
 
 
-def _verbs(members: Any) -> list[tuple[str, Any]]:
+def _verbs(members: Any, names: tuple[str, ...] = VERB_NAMES) -> list[tuple[str, Any]]:
     """Return the members that name a method, in small or capital letters."""
     if not isinstance(members, dict):
         return []
-    return [(name, value) for name, value in members.items() if name.lower() in VERB_NAMES]
+    return [(name, value) for name, value in members.items() if name.lower() in names]
 
 
 BodyDep = Annotated[Body, Depends(read_body)]

@@ -119,6 +119,27 @@ async def test_deleted_box_is_gone_with_its_messages(rest: RestClient) -> None:
     await rest.create_box()  # Its number is free again.
 
 
+@pytest.mark.parametrize(
+    ("query", "data", "member"),
+    [
+        ("", {"messages": ["202601-" + "0" * 32]}, "messages"),
+        ("", {"folder": "deleted"}, "folder"),
+        ("", {"id": "0" * 32}, "id"),
+        ("?folder=deleted", None, "folder"),
+        ("?filter_folder=deleted", None, "filter_folder"),
+    ],
+)
+async def test_delete_of_a_box_that_means_messages_or_another_box_deletes_nothing(
+    rest: RestClient, query: str, data: Any, member: str
+) -> None:
+    """A client that forgets `/messages` in the path would delete the box."""
+    box_id = await rest.create_box()
+    assert member in (await rest.request_error(400, "DELETE", f"/{box_id}{query}", data))["data"]
+    [listed] = (await rest.request_ok("GET"))["data"]
+    assert listed["messages"] == 0
+    await rest.request_ok("DELETE", f"/{box_id}?_=1", listed)  # Its own document, with the count of its messages.
+
+
 INVALID_DOCUMENTS: list[tuple[dict[str, Any], str, str]] = [
     ({"name": ""}, "name", "minLength"),
     ({"name": "n" * 129}, "name", "maxLength"),

@@ -158,6 +158,58 @@ async def test_unknown_parameter_of_delete_deletes_nothing(
 
 
 @pytest.mark.parametrize(
+    ("query", "data", "member"),
+    [
+        ("", {"messages": ["202601-" + "0" * 32]}, "messages"),
+        ("", {"media_id": "202601-" + "0" * 32}, "media_id"),
+        ("", {"folder": "saved"}, "folder"),
+        ("?folder=saved", None, "folder"),
+        ("?filter_folder=saved", None, "filter_folder"),
+        ("?hard=true", None, "hard"),
+    ],
+)
+async def test_delete_of_one_message_that_names_something_else_deletes_nothing(
+    rest: RestClient, app: AppFixture, box: Mailbox, query: str, data: Any, member: str
+) -> None:
+    message = await app.create_message(box)
+    path = f"/{box.id}/messages/{message.id}"
+    assert member in (await rest.request_error(400, "DELETE", f"{path}{query}", data))["data"]
+    document = (await rest.request_ok("GET", path))["data"]
+    await rest.request_ok("DELETE", f"{path}?_=1&accept=x", {**document, "messages": [message.id]})
+    assert await app.messages(box) == []
+
+
+async def test_delete_tunnelled_through_a_parameter_needs_no_other_one(
+    rest: RestClient, app: AppFixture, box: Mailbox
+) -> None:
+    for path in (f"/{box.id}/messages/{(await app.create_message(box)).id}", f"/{box.id}/messages"):
+        await app.create_message(box)
+        await rest.request_ok("POST", f"{path}?_method=DELETE")
+    assert await app.messages(box) == []
+
+
+@pytest.mark.parametrize("word", ["true", "True", "1", "yes"])
+async def test_filter_knows_what_clients_write_for_true(
+    rest: RestClient, app: AppFixture, box: Mailbox, word: str
+) -> None:
+    urgent, other = await app.create_message(box, urgent=True), await app.create_message(box)
+    path = f"/{box.id}/messages"
+    assert ids(await rest.request_ok("GET", f"{path}?filter_urgent={word}")) == [urgent.id]
+    assert ids(await rest.request_ok("GET", f'{path}?filter_any_urgent=["{word}"]')) == [urgent.id]
+    assert ids(await rest.request_ok("GET", f"{path}?filter_not_urgent={word}")) == [other.id]
+    assert (await rest.request_ok("GET", f"?filter_require_pin={word}"))["data"] == []
+
+
+@pytest.mark.parametrize("name", ["caller_name", "messages", "source_id", "media_id"])
+async def test_new_message_that_names_nothing_known_is_refused(rest: RestClient, box: Mailbox, name: str) -> None:
+    refused = await rest.request_error(400, "PUT", f"/{box.id}/messages", {name: "x", "ui_metadata": {}})
+    assert "caller_id_name" in refused["data"][name]["unknown"]["target"]
+    await rest.request_ok("PUT", f"/{box.id}/messages", {name: "x", "caller_id_name": "Alice"})
+    await rest.request_ok("PUT", f"/{box.id}/messages", {"ui_metadata": {}})
+    assert len((await rest.request_ok("GET", f"/{box.id}/messages"))["data"]) == 2
+
+
+@pytest.mark.parametrize(
     "body",
     [{"message": ["1"]}, {"data": {"message": ["1"]}}, {"data": {"folder": None}}, {"data": {}}, {}, {"data": None}],
 )

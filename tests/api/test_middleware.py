@@ -91,6 +91,7 @@ async def test_other_ways_to_name_the_method_mean_the_same(rest: RestClient, app
         ("POST", "", {"_method": "DELETE"}, "?verb="),
         ("POST", "", {"data": {"name": "Changed", "mailbox": "1000", "_method": "delete"}}, "?verb="),
         ("DELETE", "", {"verb": "PATCH"}, "?verb="),
+        ("POST", "", {"method": "Delete"}, "?verb="),
         ("POST", "?verb[]=PATCH&method=DELETE", {}, "one verb"),
     ],
 )
