@@ -175,6 +175,7 @@ async def test_delete_of_one_message_that_names_something_else_deletes_nothing(
     path = f"/{box.id}/messages/{message.id}"
     assert member in (await rest.request_error(400, "DELETE", f"{path}{query}", data))["data"]
     document = (await rest.request_ok("GET", path))["data"]
+    await rest.request_ok("POST", path, {"folder": "saved"})
     await rest.request_ok("DELETE", f"{path}?_=1&accept=x", {**document, "messages": [message.id]})
     assert await app.messages(box) == []
 

@@ -170,7 +170,7 @@ async def check_signed_links(
 
 
 async def check_live_updates(app: AppFixture, box: Mailbox, workers: WorkerClients) -> None:
-    """A page that one process has open is told what the other one changes, and ends when its session does."""
+    """An open page of one process is notified of the changes of the other one, and its stream ends with its session."""
     message = await app.create_message(box, s=1)
     browser, other = await workers.connect(0), await workers.connect(1)
     try:
