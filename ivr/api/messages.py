@@ -257,8 +257,7 @@ async def delete_message(
 ) -> Response:
     """Delete one message for good. To keep it restorable by phone, change its folder to `deleted` instead."""
     revision = expected_revision(request, message)
-    # With `media_id` it is the document, perhaps of before the message was moved.
-    folder = {} if "media_id" in body.data_or_empty else {"folder": message.folder.value}
+    folder = {} if "media_id" in body.data_or_empty else {"folder": message.folder.value}  # An older document may be.
     reject_other_subject(request, body, messages=[message.id], media_id=message.id, **folder)
     if not await principal.services.mailbox.messages.soft_delete(box.id, [message.id], expected_revision=revision):
         raise NotFound("another client deleted the message meanwhile", message.id)

@@ -17,7 +17,7 @@ class SqliteTakes:
         self._database = database
 
     def change_fingerprint(self) -> bytes:
-        return self._database.change_fingerprint()
+        return self._database.change_signal()
 
     async def begin(self, take: Take) -> None:
         values = {
