@@ -73,6 +73,8 @@ bench: .venv/.installed-for-tests
 	.venv/bin/python -m bench $(ARGS)
 	.venv/bin/python -m bench.rest_api
 	.venv/bin/python -m bench.under_attack
+	.venv/bin/python -m bench.page_views
+	.venv/bin/python -m bench.open_pages
 	.venv/bin/python -m bench.transports
 
 soak: .venv/.installed-for-tests

@@ -100,12 +100,19 @@ function showNotice() {
     const shown = new Notification(noticeButton.dataset.title, { body: arrived, tag: live });
     shown.addEventListener("click", () => { window.focus(); shown.close(); });
   } catch {
-    noticeButton.hidden = true; // Browsers of phones show no notices of pages.
+    noticeButton.hidden = true;
   }
 }
 
+function canNotify() {
+  if (!("Notification" in window) || !isSecureContext) return false;
+  if (Notification.permission === "granted") return true;
+  try { new Notification(""); } catch { return false; } // Browsers of phones have no notices of pages.
+  return true; // Without permission nothing was shown.
+}
+
 function labelNotices() {
-  if (!("Notification" in window) || !isSecureContext) return;
+  if (!canNotify()) return;
   noticeButton.hidden = false;
   noticeButton.textContent = wantsNotices() ? noticeButton.dataset.off : noticeButton.dataset.on;
 }

@@ -1,0 +1,122 @@
+"""`python -m bench.open_pages`: key to sound at a phone beside 500 open pages whose mailboxes change all the time.
+
+Runs in a lab of its own, as root on Debian. The browsers are one process with lower priority, as they would run on
+other machines; each second ten mailboxes change, and the process measures when their pages are told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import sys
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import replace
+from statistics import median
+from time import perf_counter
+
+import httpx
+
+from bench.bench_lab import PIN, BenchLab
+from bench.figures import percentile
+from bench.paired_runs import measure_pairs, run_worker
+from bench.rest_api import OWNERS
+
+KEYS = 30
+"""Without open pages, and as many with them."""
+FIGURE = "key to next sound"
+BOXES = [str(2000 + n) for n in range(25)]
+PAGES_OF_BOX = 20
+PAUSE_S = 0.1
+"""Between two changes."""
+NICENESS = 15
+
+
+async def main() -> None:
+    lab = BenchLab({OWNERS: 10, **dict.fromkeys(BOXES, 1)})
+    lab.environment["IVR_API__MAX_CONNECTIONS_PER_ADDRESS"] = "0"
+    try:
+        lab.create_data()
+        lab.start()
+        print("| | median | 95 % under |\n|---|---|---|")
+        _print_row("key to sound, no open page", await _keys(lab, 1))
+        browsers = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bench.open_pages", f"http://127.0.0.1:{lab.rest_port}"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            preexec_fn=lambda: os.nice(NICENESS) and None,
+        )
+        assert browsers.stdin
+        assert browsers.stdout
+        await browsers.stdout.readline()  # All pages are open.
+        beside = await _keys(lab, 2)
+        browsers.stdin.close()
+        told = json.loads(await browsers.stdout.read())
+        await browsers.wait()
+        _print_row(f"key to sound, {len(BOXES) * PAGES_OF_BOX} open pages", beside)
+        _print_row(f"change to event, {len(told)} events", told)
+    finally:
+        lab.stop()
+        lab.remove()
+
+
+async def _keys(lab: BenchLab, seed: int) -> list[float]:
+    """How many ms each key took to be heard."""
+    task = replace(measure_pairs(lab, OWNERS, 10, KEYS, seed=seed), theirs=None, figures=("measure_first_word",))
+    return [pair[0] for pair in (await run_worker(task))[FIGURE]]
+
+
+async def open_pages(url: str) -> None:
+    """Open the pages, print a line, change the mailboxes until the input ends, and print the ms of all events."""
+    changed_at: dict[str, float] = {}
+    told: defaultdict[str, list[float]] = defaultdict(list)
+    is_open = asyncio.Semaphore(0)
+
+    async def follow(http: httpx.AsyncClient, number: str, path: str) -> None:
+        async with http.stream("GET", path, timeout=None) as response:
+            async for line in response.aiter_lines():
+                if line.startswith("data:") and number in changed_at:
+                    told[number].append(1000 * (perf_counter() - changed_at[number]))
+                elif line.startswith("data:"):
+                    is_open.release()
+
+    clients, followers, forms = {}, [], {}
+    for number in BOXES:
+        http = httpx.AsyncClient(base_url=url, timeout=60, limits=httpx.Limits(max_connections=None))
+        http.headers["Origin"] = url
+        await http.post("/page/sign-in", data={"with": "pin", "number": number, "pin": PIN}, follow_redirects=True)
+        page = await http.get("/", follow_redirects=True)
+        csrf, message = (re.findall(rf'name="{name}" value="([\w-]+)"', page.text)[0] for name in ("csrf", "id"))
+        clients[number], forms[number] = http, {"csrf": csrf, "id": message}
+        followers += [asyncio.create_task(follow(http, number, f"{page.url.path}/live")) for _ in range(PAGES_OF_BOX)]
+        forms[number]["path"] = f"{page.url.path}/messages"
+    for _ in followers:
+        await is_open.acquire()
+    print(flush=True)
+    end = asyncio.create_task(asyncio.to_thread(sys.stdin.read))
+    changes = 0
+    while not end.done():
+        number = BOXES[changes % len(BOXES)]
+        action = ("urgent", "not_urgent")[changes // len(BOXES) % 2]
+        form = forms[number]
+        changed_at[number] = perf_counter()
+        await clients[number].post(form["path"], data={**form, "action": action}, follow_redirects=False)
+        changes += 1
+        await asyncio.sleep(PAUSE_S)
+    for task in followers:
+        task.cancel()
+    await asyncio.gather(*followers, return_exceptions=True)
+    print(json.dumps([ms for times in told.values() for ms in times]))
+    with suppress(httpx.HTTPError):
+        for http in clients.values():
+            await http.aclose()
+
+
+def _print_row(name: str, times: list[float]) -> None:
+    print(f"| {name} | {median(times):.1f} ms | {percentile(times, 0.95):.1f} ms |", flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(open_pages(sys.argv[1]) if len(sys.argv) > 1 else main())
