@@ -19,6 +19,7 @@ from ivr.api.server import ApiServer, ListenAddress
 from ivr.mailbox.mailbox import Mailbox
 from ivr.page_services import build_page
 from ivr.storage.records import Caller, Folder, Message
+from ivr.web.page_dependencies import FindFindings
 from tests.support.app_fixture import AppFixture
 from tests.support.chromium import start_chromium, why_no_browser
 from tests.web.conftest import find_nothing_but_a_problem
@@ -40,12 +41,13 @@ class PageSite:
     url: str
     bobs: Mailbox
     server: ApiServer
+    find_findings: FindFindings
 
     async def restart(self, meanwhile: Awaitable[Any]) -> None:
         """Stop the service, do something, and start it again at the same address."""
         await self.server.stop()
         await meanwhile
-        self.server = _new_server(self.app, int(self.url.rsplit(":", 1)[1]))
+        self.server = _new_server(self.app, int(self.url.rsplit(":", 1)[1]), self.find_findings)
         await self.server.start()
 
     async def leave_message(
@@ -77,6 +79,12 @@ class PageSite:
         links = AudioLinks(self.app.container.peppers, self.app.clock, lifetime_s=3600)
         return links.create(message_page_path(message.box_id, message.id))[0]
 
+    async def speak(self, language: str) -> None:
+        """Make a language that of alice."""
+        directory = self.app.container.directory
+        alice = await directory.user(self.app.alice.id)
+        await directory.update_user(alice.model_copy(update={"language": language}))
+
     async def add_administrator(self) -> None:
         """Give alice the rights of the system, and leave what an administrator looks at."""
         directory = self.app.container.directory
@@ -93,14 +101,16 @@ class PageSite:
 
 
 @asynccontextmanager
-async def serve_page_site(folder: Path) -> AsyncIterator[PageSite]:
-    """Serve the page of a new installation in `folder`."""
-    app = await AppFixture(folder).open()
+async def serve_page_site(
+    folder: Path, find_findings: FindFindings = find_nothing_but_a_problem
+) -> AsyncIterator[PageSite]:
+    """Serve the page of a new installation in `folder`, which may call back."""
+    app = await AppFixture(folder, voicemail={"callback_context": "callbacks"}, ami={"secret": "word"}).open()
     await app.container.credentials.set(app.alice, "alice", PASSWORD)
     box, bobs = await app.create_box("1000", app.alice, name="Alice"), await app.create_box("1001", app.bob)
     app.container.api_services.audio.renditions.clear()
-    server = _new_server(app, 0)
-    site = PageSite(app, box, await server.start(), bobs, server)
+    server = _new_server(app, 0, find_findings)
+    site = PageSite(app, box, await server.start(), bobs, server, find_findings)
     try:
         yield site
     finally:
@@ -109,8 +119,8 @@ async def serve_page_site(folder: Path) -> AsyncIterator[PageSite]:
         app.close()
 
 
-def _new_server(app: AppFixture, port: int) -> ApiServer:
-    page = build_page(app.container, find_findings=find_nothing_but_a_problem)
+def _new_server(app: AppFixture, port: int, find_findings: FindFindings) -> ApiServer:
+    page = build_page(app.container, find_findings=find_findings)
     return ApiServer(
         build_asgi_app(app.container.api_services, page), ListenAddress("127.0.0.1", port), on_stop=page.close
     )

@@ -7,14 +7,16 @@ import sys
 import tempfile
 from pathlib import Path
 
+from ivr.web.doctor_process import COMMAND, DoctorProcess
 from tests.browser.conftest import DESK, PASSWORD, PHONE, serve_page_site
 from tests.support.chromium import new_context, start_chromium
 
 
 async def make_pictures(folder: Path) -> None:
-    """Write a picture of each view, in light and dark, on a phone and on a desk."""
+    """Write a picture of each view, in light and dark, on a phone and on a desk. The doctor is the real one."""
     with tempfile.TemporaryDirectory() as data:
-        async with serve_page_site(Path(data) / "data") as site, start_chromium() as browser:
+        doctor = DoctorProcess(("env", f"IVR_DATA__FOLDER={data}/data", *COMMAND))
+        async with serve_page_site(Path(data) / "data", doctor.run) as site, start_chromium() as browser:
             message = await site.leave_usual_messages()
             await site.app.create_box("1005", site.app.alice, name="Service")
             await site.add_administrator()
@@ -38,7 +40,7 @@ async def make_pictures(folder: Path) -> None:
                     await page.screenshot(path=folder / f"page-search-{screen}-{scheme}.png")
                     await page.goto(f"/page/box/{site.box.id}/message/{message.id}")
                     await page.locator("#wave[data-ready]").wait_for()
-                    await page.screenshot(path=folder / f"page-message-{screen}-{scheme}.png")
+                    await page.screenshot(path=folder / f"page-message-{screen}-{scheme}.png", full_page=True)
                     await page.goto(f"/page/box/{site.box.id}/settings")
                     await page.get_by_role("button", name="Record").first.wait_for()
                     await page.screenshot(path=folder / f"page-settings-{screen}-{scheme}.png")
@@ -48,6 +50,12 @@ async def make_pictures(folder: Path) -> None:
                         await page.screenshot(path=folder / f"page-admin-{view}-{screen}-{scheme}.png")
                     await page.get_by_role("table").get_by_role("link").first.click()
                     await page.screenshot(path=folder / f"page-admin-call-{screen}-{scheme}.png")
+                    await page.goto("/page/admin/findings")
+                    await page.screenshot(path=folder / f"page-admin-findings-{screen}-{scheme}.png")
+                    await site.speak("de")
+                    await page.goto(f"/page/box/{site.box.id}")
+                    await page.screenshot(path=folder / f"page-german-{screen}-{scheme}.png")
+                    await site.speak("en")
                     await context.close()
 
 
