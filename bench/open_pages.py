@@ -1,7 +1,7 @@
 """`python -m bench.open_pages`: key to sound at a phone beside 500 open pages whose mailboxes change all the time.
 
 Runs in a lab of its own, as root on Debian. The browsers are one process with lower priority, as they would run on
-other machines; each second ten mailboxes change, and the process measures when their pages are told.
+other machines; each second ten mailboxes change, and the process measures how soon their pages have the events.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ async def main() -> None:
         await browsers.stdout.readline()  # All pages are open.
         beside = await _keys(lab, 2)
         browsers.stdin.close()
-        told = json.loads(await browsers.stdout.read())
+        delays = json.loads(await browsers.stdout.read())
         await browsers.wait()
         _print_row(f"key to sound, {len(BOXES) * PAGES_OF_BOX} open pages", beside)
-        _print_row(f"change to event, {len(told)} events", told)
+        _print_row(f"change to event, {len(delays)} events", delays)
     finally:
         lab.stop()
         lab.remove()
@@ -71,14 +71,14 @@ async def _keys(lab: BenchLab, seed: int) -> list[float]:
 async def open_pages(url: str) -> None:
     """Open the pages, print a line, change the mailboxes until the input ends, and print the ms of all events."""
     changed_at: dict[str, float] = {}
-    told: defaultdict[str, list[float]] = defaultdict(list)
+    delays: defaultdict[str, list[float]] = defaultdict(list)
     is_open = asyncio.Semaphore(0)
 
     async def follow(http: httpx.AsyncClient, number: str, path: str) -> None:
         async with http.stream("GET", path, timeout=None) as response:
             async for line in response.aiter_lines():
                 if line.startswith("data:") and number in changed_at:
-                    told[number].append(1000 * (perf_counter() - changed_at[number]))
+                    delays[number].append(1000 * (perf_counter() - changed_at[number]))
                 elif line.startswith("data:"):
                     is_open.release()
 
@@ -108,7 +108,7 @@ async def open_pages(url: str) -> None:
     for task in followers:
         task.cancel()
     await asyncio.gather(*followers, return_exceptions=True)
-    print(json.dumps([ms for times in told.values() for ms in times]))
+    print(json.dumps([ms for times in delays.values() for ms in times]))
     with suppress(httpx.HTTPError):
         for http in clients.values():
             await http.aclose()

@@ -142,7 +142,10 @@ window.notices = [];
 window.Notification = class extends EventTarget {
   static permission = "default";
   static async requestPermission() { return (Notification.permission = window.answer); }
-  constructor(title, options) { super(); window.notices.push(`${title}: ${options.body}`); }
+  constructor(title, options) {
+    super();
+    if (Notification.permission === "granted") window.notices.push(`${title}: ${options.body}`);
+  }
 };
 window.isSeen = true;
 Object.defineProperty(document, "hidden", { get: () => !window.isSeen });

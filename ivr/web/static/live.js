@@ -87,7 +87,7 @@ async function replaceRows(list, fresh) {
   (kept ?? document.getElementById("content")).querySelector(wasLink ? "a" : "input, a")?.focus();
 }
 
-// Notices of the browser, for owners who have asked for them. They name nobody: others may see the screen.
+// Notices of the browser, for owners who have asked for them. They have no names: others may see the screen.
 const noticeButton = document.getElementById("notices");
 const NOTICES = "notices";
 const wantsNotices = () => "Notification" in window && Notification.permission === "granted" && localStorage.getItem(NOTICES) === "on";
