@@ -8,10 +8,18 @@ from pathlib import Path
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.english import English
 from ivr.prompts.french import French
+from ivr.prompts.italian import Italian
 from ivr.prompts.language import Language
+from ivr.prompts.portuguese import Portuguese
 from ivr.prompts.spanish import Spanish
 
-LANGUAGES: dict[str, Language] = {"en": English(), "es": Spanish(), "fr": French()}
+LANGUAGES: dict[str, Language] = {
+    "en": English(),
+    "es": Spanish(),
+    "fr": French(),
+    "it": Italian(),
+    "pt-BR": Portuguese(),
+}
 """The rules of each language. Its recordings are in the folder of prompts that has its code as name."""
 FALLBACK_LANGUAGE = "en"
 
