@@ -94,13 +94,21 @@ class _Interface:
 
 
 MANAGER = _Interface(
-    "AMI", "ami", "manager.conf", "manager show settings", RELOAD_MANAGER,
+    "AMI",
+    "ami",
+    "manager.conf",
+    "manager show settings",
+    RELOAD_MANAGER,
     remedy="set enabled = yes, bindaddr and port in manager.conf; then: " + RELOAD_MANAGER,
-)  # fmt: skip
+)
 HTTP = _Interface(
-    "ARI", "ari", "http.conf", "http show status", RELOAD_HTTP,
+    "ARI",
+    "ari",
+    "http.conf",
+    "http show status",
+    RELOAD_HTTP,
     remedy="set enabled = yes, bindaddr and bindport in http.conf; then: " + RELOAD_HTTP,
-)  # fmt: skip
+)
 
 
 def _closed_port(installation: Installation, interface: _Interface, what: str, configured: tuple[str, int]) -> Finding:
