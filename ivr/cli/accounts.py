@@ -18,14 +18,11 @@ from ivr.cli.support import (
 )
 from ivr.directory.models import Account
 from ivr.mailbox.box_settings import report_violations
-from ivr.mailbox.text_values import merge_value, parse_assignments, reject_unknown_keys
-from ivr.mailbox.voicemail_settings import VoicemailSettings
+from ivr.mailbox.text_values import merge_value, parse_assignments, reject_unknown_settings
 from ivr.storage.records import AuditAction
 from ivr.validation.public_addresses import AllowedAddresses
 
 command = typer.Typer(no_args_is_help=True)
-OTHER_SETTINGS = ("voicemail", "webhook")
-"""Settings of an account beside those of `VoicemailSettings`."""
 COLUMNS = ["name", "realm", "language", "timezone", "id"]
 
 NameArgument = typer.Argument(help="Name, realm or id of the account.")
@@ -80,8 +77,7 @@ async def update(
     document = account.model_dump()
     changes = parse_assignments(assignments)
     if not force:
-        reject_unknown_keys(changes, Account)
-        reject_unknown_keys(changes.get("settings") or {}, VoicemailSettings, *OTHER_SETTINGS, path="settings.")
+        reject_unknown_settings(changes, Account)
     for key, value in changes.items():
         document[key] = merge_value(document.get(key), value)
     changed = _validate(document)

@@ -21,7 +21,7 @@ from ivr.cli.support import (
 from ivr.directory.models import User
 from ivr.errors import BadInput
 from ivr.mailbox.box_settings import report_violations
-from ivr.mailbox.text_values import merge_value, parse_assignments, reject_unknown_keys
+from ivr.mailbox.text_values import merge_value, parse_assignments, reject_unknown_settings
 from ivr.storage.records import AuditAction
 
 command = typer.Typer(no_args_is_help=True)
@@ -47,7 +47,7 @@ async def create(
     """
     user_account = await resolve_account(app, account)
     document = parse_assignments(assignments or [])
-    reject_unknown_keys(document, User)
+    reject_unknown_settings(document, User)
     user = _validate({**document, "name": name, "account_id": user_account.id})
     created = await app.directory.create_user(user)
     await record_user(app, created, ["created"])
@@ -96,7 +96,7 @@ async def update(
     document = user.model_dump()
     changes = parse_assignments(assignments or [])
     if not force:
-        reject_unknown_keys(changes, User)
+        reject_unknown_settings(changes, User)
     for key, value in changes.items():
         document[key] = merge_value(document.get(key), value)
     default_box = document.get("voicemail_id")

@@ -18,6 +18,7 @@ from ivr.directory.settings import AccountSettings, UserSettings
 from ivr.errors import BadInput
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.voicemail_settings import VoicemailSettings
+from ivr.validation.names import similar_key
 
 TEXT_KEYS = ("pin", "mailbox", "operator_number", "number", "voicemail_id")
 """Values of these keys, and of the key map, are text even if they look like numbers: "0042" is not 42."""
@@ -99,6 +100,31 @@ def reject_unknown_keys(document: Mapping[str, Any], model: type[BaseModel], *mo
         nested = nested_model(model.model_fields[key].annotation) if key in model.model_fields else None
         if nested and isinstance(value, Mapping):
             reject_unknown_keys(value, nested, path=f"{path}{key}.")
+
+
+def reject_unknown_settings(document: Mapping[str, Any], model: type[Account] | type[User]) -> None:
+    """Raise `BadInput` for an unknown key in the document of an account or a user.
+
+    `settings` may have keys of the site, so there one is rejected if it differs from a known one by a letter. Those of
+    an account are known but for the keys of its parts.
+    """
+    reject_unknown_keys(document, model)
+    settings = document.get("settings")
+    if not isinstance(settings, Mapping):
+        return
+    known = AccountSettings if model is Account else UserSettings
+    if model is Account:
+        reject_unknown_keys(settings, VoicemailSettings, *known.model_fields, path="settings.")
+    _reject_misspelt_keys(settings, known, "settings.")
+
+
+def _reject_misspelt_keys(document: Mapping[str, Any], model: type[BaseModel], path: str) -> None:
+    for key, value in document.items():
+        if meant := similar_key(key, model.model_fields):
+            raise BadInput(f"unknown key {path}{key}: did you mean {path}{meant}?")
+        nested = nested_model(model.model_fields[key].annotation) if key in model.model_fields else None
+        if nested and isinstance(value, Mapping):
+            _reject_misspelt_keys(value, nested, f"{path}{key}.")
 
 
 def suggest(word: str, known: Iterable[str], *, path: str = "") -> str:

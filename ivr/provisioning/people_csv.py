@@ -12,7 +12,14 @@ from typing import Any
 from ivr.directory.models import User
 from ivr.errors import BadInput
 from ivr.mailbox.box_settings import BoxSettings
-from ivr.mailbox.text_values import parse_value, set_at_path, split_list, suggest
+from ivr.mailbox.text_values import (
+    parse_value,
+    reject_unknown_keys,
+    reject_unknown_settings,
+    set_at_path,
+    split_list,
+    suggest,
+)
 from ivr.provisioning import freepbx
 from ivr.provisioning.people import BoxEntry, PeopleFile, PeopleRow, RowError, UserEntry
 
@@ -121,6 +128,13 @@ def _column_path(column: str, *, allow_unknown_keys: bool) -> list[str]:
     if known is not None and not allow_unknown_keys and (len(path) < 2 or path[1] not in known):
         hint = suggest(path[-1], [*COLUMN_NAMES, *sorted(BOX_KEYS)]) or suggest(column, [*COLUMN_NAMES])
         raise BadInput(f"unknown column {column}: {hint}docs/commands.md lists the columns")
+    if known is not None and not allow_unknown_keys:
+        document: dict[str, Any] = {}
+        set_at_path(document, path[1:], "")
+        if path[0] == "user":
+            reject_unknown_settings(document, User)
+        else:
+            reject_unknown_keys(document, BoxSettings)
     return path
 
 

@@ -12,10 +12,16 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from ivr.directory.models import Account
+from ivr.directory.models import Account, User
 from ivr.errors import BadInput
-from ivr.mailbox.box_settings import LIST_KEYS
-from ivr.mailbox.text_values import parse_value, split_list, suggest
+from ivr.mailbox.box_settings import LIST_KEYS, BoxSettings
+from ivr.mailbox.text_values import (
+    parse_value,
+    reject_unknown_keys,
+    reject_unknown_settings,
+    split_list,
+    suggest,
+)
 from ivr.provisioning.people import AccountEntry, BoxEntry, PeopleFile, PeopleRow, RowError, UserEntry
 from ivr.provisioning.people_csv import BOX_KEYS, USER_KEYS
 
@@ -117,6 +123,8 @@ class _Reader:
         if name is None:
             raise BadInput("the account has no name: add name:")
         fields = {key: _value(node, [key]) for key, node in entry.nodes.items() if key in ACCOUNT_KEYS - {"name"}}
+        if not self._allow_unknown_keys:
+            reject_unknown_settings(fields, Account)
         self.people.accounts.append(AccountEntry(entry.line, name, fields))
         self._read_users_and_boxes(entry, name)
 
@@ -133,6 +141,8 @@ class _Reader:
             raise BadInput("the user has no name: add name:")
         others = {"name", "endpoints", "boxes"}
         fields = {key: _value(node, [key]) for key, node in entry.nodes.items() if key not in others}
+        if not self._allow_unknown_keys:
+            reject_unknown_settings(fields, User)
         user = UserEntry(name, fields, _endpoints(entry.nodes.get("endpoints")))
         self.people.rows.append(PeopleRow(entry.line, account, user))
         for box in entry.items("boxes", self.people.errors):
@@ -145,6 +155,8 @@ class _Reader:
             raise BadInput("the mailbox has no number: add mailbox:")
         others = {"mailbox", "owner", "pin"}
         fields = {key: _value(node, [key]) for key, node in entry.nodes.items() if key not in others}
+        if not self._allow_unknown_keys:
+            reject_unknown_keys(fields, BoxSettings)
         box = BoxEntry(number, entry.text("owner") or owner, fields, entry.text("pin"))
         self.people.rows.append(PeopleRow(entry.line, account, None, box))
 

@@ -183,6 +183,9 @@ def test_unknown_box_setting_needs_force(populated_ivr: Ivr, assignment: str, hi
         (["account", "set", "demo", "settings.max_mesage_count=5"], "did you mean settings.max_message_count?"),
         (["account", "set", "demo", "timzone=UTC"], "did you mean timezone?"),
         (["user", "set", "alice", "emial=a@b.example"], "did you mean email?"),
+        (["account", "set", "demo", "settings.webhook.urll=https://x.example"], "did you mean settings.webhook.url?"),
+        (["user", "set", "alice", "settings.vm_to_email_enable=no"], "did you mean settings.vm_to_email_enabled?"),
+        (["user", "create", "ben", "settings.first_nam=Ben"], "did you mean settings.first_name?"),
     ],
 )
 def test_misspelt_key_of_account_or_user_is_rejected(populated_ivr: Ivr, words: list[str], hint: str) -> None:

@@ -175,6 +175,28 @@ def test_list_inside_a_document_is_split_wherever_it_is_written(path: str, text:
     assert list(map(str, written)) == list(map(str, document))
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("accounts:\n- name: demo\n  settings: {max_pin_lenght: 8}\n", "settings.max_pin_length"),
+        ("accounts:\n- name: demo\n  settings: {webhook: {urll: 'https://x.example'}}\n", "settings.webhook.url"),
+        ("users:\n- name: ben\n  settings: {vm_to_email_enable: false}\n", "settings.vm_to_email_enabled"),
+        ("boxes:\n- mailbox: 1000\n  notify: {callback: {nubmer: 2001}}\n", "notify.callback.number"),
+        ("mailbox,box.notify.callback.nubmer\n1000,2001\n", "notify.callback.number"),
+        ("user,user.settings.vm_to_email_enable\nben,no\n", "settings.vm_to_email_enabled"),
+    ],
+)
+def test_key_inside_a_document_that_is_one_letter_off_is_rejected_in_people_files(text: str, meant: str) -> None:
+    parse = parse_yaml if ":\n" in text else parse_csv
+    try:
+        errors = [error.message for error in parse(text).errors]
+    except BadInput as error:  # A column counts for the whole file.
+        errors = [str(error)]
+    assert len(errors) == 1
+    assert f"did you mean {meant}?" in errors[0]
+    assert parse(text, allow_unknown_keys=True).errors == []
+
+
 OVER_HTTP = settings(
     max_examples=30,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
