@@ -5,7 +5,6 @@ Once something is recorded, hanging up sends it, as with a message of a caller.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from ivr.mailbox.delivery import COPIES_PAYLOAD_KEY, find_copy_recipients
@@ -29,20 +28,22 @@ OPTIONS = {"record_message": "record-message", "add_recipient": "add-recipient",
 
 
 class Compose(Recorder):
-    """Asks for the mailboxes, records the message and sends it. `mailboxes`: of a reply, whom it goes to."""
+    """Asks for the mailboxes, records the message and sends it. `reply_to`: the mailbox that a reply goes to."""
 
-    def __init__(self, session: OwnerSession, mailboxes: Iterable[Mailbox] = ()) -> None:
+    def __init__(self, session: OwnerSession, reply_to: Mailbox | None = None) -> None:
         super().__init__(session.call_context)
         self._session = session
         self._mailbox = session.mailbox
-        self._recipients = ChooseRecipients(session, PROMPTS, mailboxes=mailboxes)
+        self._reply_to = reply_to
+        self._recipients = ChooseRecipients(session, PROMPTS)
         self._urgent = False
 
     async def run(self) -> bool:
         """Return whether the message was sent."""
-        for mailbox in self._recipients.mailboxes:
-            await self._recipients.confirm(mailbox)
-        if not self._recipients.mailboxes and not await self._recipients.run():
+        if self._reply_to and (problem := await self._recipients.add(self._reply_to)):
+            await self.reject(problem)
+            return False
+        if not self._reply_to and not await self._recipients.run():
             return False
         tries = 0
         while tries < MAX_TRIES:

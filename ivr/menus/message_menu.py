@@ -313,7 +313,7 @@ class MessageMenu(OwnerMenu):
 
     async def _reply(self) -> KeyResult | NextStep:
         if self._sender:
-            await Compose(self.session, [self._sender]).run()
+            await Compose(self.session, self._sender).run()
         else:
             await self.reject("compose/no-sender")
         self._playback.skip_to_menu()

@@ -34,20 +34,14 @@ class RecipientPrompts:
 class ChooseRecipients(OwnerMenu):
     """The mailboxes that one message goes to, in the order in which they were entered.
 
-    `message`: the one that is forwarded; None: it is recorded later. `mailboxes`: those that are chosen already.
+    `message`: the one that is forwarded; None: it is recorded later.
     """
 
-    def __init__(
-        self,
-        session: OwnerSession,
-        prompts: RecipientPrompts,
-        message: Message | None = None,
-        mailboxes: Iterable[Mailbox] = (),
-    ) -> None:
+    def __init__(self, session: OwnerSession, prompts: RecipientPrompts, message: Message | None = None) -> None:
         super().__init__(session)
         self._prompts = prompts
         self._message = message
-        self._chosen = {mailbox.id: mailbox for mailbox in mailboxes}
+        self._chosen: dict[str, Mailbox] = {}
         self._confirmation: list[Sound] = []
 
     @property
@@ -65,7 +59,7 @@ class ChooseRecipients(OwnerMenu):
                 if is_first:
                     await self.say(self._prompts.cancelled)
                 return False
-            if problem := await self._add(entry.digits):
+            if problem := await self._add_number(entry.digits):
                 await self.reject(*problem)
             else:
                 return True
@@ -77,10 +71,17 @@ class ChooseRecipients(OwnerMenu):
         confirmation, self._confirmation = self._confirmation, []
         return confirmation
 
-    async def confirm(self, mailbox: Mailbox) -> None:
-        """Let the recorded name of a mailbox, or else its number, be said next."""
+    async def add(self, mailbox: Mailbox) -> str:
+        """Add a mailbox and let its recorded name, or else its number, be said next.
+
+        Return the prompt that says why the message cannot go there; "" if it can.
+        """
+        if problem := await self._problem(mailbox):
+            return problem
+        self._chosen[mailbox.id] = mailbox
         name = await self.call.run_while_listening(self.services.greetings.find_name(mailbox))
         self._confirmation = [name or await self.render(_mailbox_prompt(self.language, mailbox.number))]
+        return ""
 
     async def remaining_ms(self, reserved_bytes: int = 0) -> int | None:
         """Return the longest recording for which each of the mailboxes has space; None: no limit."""
@@ -90,17 +91,14 @@ class ChooseRecipients(OwnerMenu):
         ]
         return min((remaining for remaining in found if remaining is not None), default=None)
 
-    async def _add(self, number: str) -> tuple[Prompt, ...]:
+    async def _add_number(self, number: str) -> tuple[Prompt, ...]:
         """Add the mailboxes that `number` names; return why there are none, () if there are some."""
         mailbox = await self._find(number)
         members = self.mailbox.voicemail_settings.distribution_lists.get(number)
         if mailbox is None and members:
             return await self._add_list(number, members)
-        if mailbox is None or (problem := await self._problem(mailbox)):
-            return (problem if mailbox else "entry/invalid",)
-        self._chosen[mailbox.id] = mailbox
-        await self.confirm(mailbox)
-        return ()
+        problem = await self.add(mailbox) if mailbox else "entry/invalid"
+        return (problem,) if problem else ()
 
     async def _add_list(self, number: str, members: Iterable[str]) -> tuple[Prompt, ...]:
         """Add the members of a distribution list, without the sender; say which of them cannot take the message."""

@@ -191,3 +191,22 @@ async def test_pin_is_changed_by_its_owner_where_the_box_allows_it(app: AppFixtu
     assert await app.container.pins.is_set_to(box, "839105") is changeable
     assert ("Your pin was not changed." in phone.texts) is not changeable
     assert any("To change your pin" in text for text in phone.texts) is changeable
+
+
+@pytest.mark.parametrize(
+    ("own", "target"), [("of-box", ("of-box", "2001")), ("", None), (None, ("of-account", "2001"))]
+)
+async def test_call_back_goes_to_the_context_of_the_box(
+    app: AppFixture, own: str | None, target: tuple[str, str] | None
+) -> None:
+    await configure_account(app, callback_context="of-account")
+    box = await app.create_box(owner=app.alice, callback_context=own)
+    await app.create_message(box, caller="2001")
+    extensions = [("of-box", "2001"), ("of-account", "2001")]
+    phone = await app.run_call(
+        [Press("9", during="(message"), HangUp(during="To save")],
+        endpoint="alice",
+        number="1000",
+        extensions=extensions,
+    )
+    assert phone.continue_target == target

@@ -191,6 +191,14 @@ async def test_reply_to_a_forwarded_message_of_a_stranger_goes_to_who_forwarded_
     assert phone.texts[5:7] == [TO_1001, MENU]
 
 
+async def test_full_mailbox_gets_no_reply(app: AppFixture) -> None:
+    mine, bobs, _ = await create_boxes(app)
+    await app.create_message(mine, caller="1001")
+    await app.create_message(await app.container.boxes.patch(bobs, {"max_message_count": 1}))
+    phone = await reply(app, HangUp(during="To save"))
+    assert phone.texts[5] == "That mailbox is full."
+
+
 async def test_sender_without_a_mailbox_gets_no_reply(app: AppFixture) -> None:
     mine, *_ = await create_boxes(app, keys={"reply": "9", "callback": ""})
     await app.create_message(mine, caller="2001")

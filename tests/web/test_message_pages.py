@@ -347,7 +347,7 @@ async def test_message_is_forwarded_to_the_members_of_a_distribution_list(
     message = await app.create_message(box)
     await browser.open(path_of(message))
     await browser.send(f"{path_of(message)}/forward", to="800")
-    assert "Forwarded to 2 mailboxes" in browser.text
+    assert "Forwarded to mailboxes: 2" in browser.text
     await browser.send(f"{path_of(message)}/forward", to="801")
     assert "no mailbox 4711" in browser.text
     assert [len(await app.messages(one)) for one in (box, bobs, carols)] == [1, 1, 1]
