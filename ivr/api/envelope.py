@@ -119,8 +119,11 @@ def expected_revision(request: Request, document: Mailbox | Message, etag_prefix
 
 def if_match_filter(request: Request) -> Callable[[Mailbox | Message], bool] | None:
     """Return a test for the documents whose revisions `If-Match` lists; None: there is no restriction."""
-    tags = if_match_tags(request)
-    return None if tags is None else lambda document: document_revision(document) in tags
+    listed = if_match_tags(request)
+    if listed is None:
+        return None
+    tags = frozenset(listed)  # It is asked for each message of a bulk request.
+    return lambda document: document_revision(document) in tags
 
 
 def if_match_tags(request: Request) -> list[str] | None:

@@ -155,7 +155,10 @@ def reject_misspelt_parameters(names: Iterable[str], known: Collection[str]) -> 
 
     Other unknown parameters are ignored, as in Kazoo: clients add their own.
     """
-    for name in names:
+    given = [*names]
+    if len(given) > MAX_PARAMETERS:
+        raise _too_many("parameters", MAX_PARAMETERS)
+    for name in given:
         if name in known or name.startswith("filter_"):
             continue
         if name.lower().startswith("filter"):

@@ -276,6 +276,9 @@ async def test_list_takes_few_filters_and_parameters(rest: RestClient, name: str
     for path in (f"/{box_id}/messages?{query}", f"?{query}"):
         envelope = await rest.request_error(400, "GET", path)
         assert "at most" in envelope["data"]["query"]["maxItems"]["message"]
+    if name == "other{}":
+        envelope = await rest.request_error(400, "POST", f"/{box_id}/messages?{query}", {"messages": ["x"]})
+        assert "at most" in envelope["data"]["query"]["maxItems"]["message"]
     await rest.request_ok("GET", f"/{box_id}/messages?" + "&".join(f"a{number}=1" for number in range(99)))
     await rest.request_ok("GET", f"/{box_id}/messages?" + "&".join(["filter_folder=new"] * 20))
 
