@@ -47,7 +47,7 @@ REJECTED: dict[str, Any] = {
     "max_message_length": 501,
     "notify_email_addresses": [f"a{n}@demo.example" for n in range(11)],
     "notify.callback.number": "0900123456",
-    "notify.callback.schedule": [1] * 2000,
+    "notify.callback.schedule": [1] * 200,
     "notify.callback.attempts": 11,
     "notify.callback.interval_s": -1000,
     "notify.callback.timeout_s": 0,
