@@ -43,9 +43,9 @@ class WorkerClients:
         """Return which process has the connection of a client: 0 or 1."""
         response = await client.get("/healthz")
         port = response.extensions["network_stream"].get_extra_info("client_addr")[1]
-        remote = f"0100007F:{port:04X}"
+        ends = [f"0100007F:{int(one):04X}" for one in (self.url.rpartition(":")[2], port)]
         rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
-        [inode] = [row[9] for row in rows if row[2] == remote]
+        [inode] = [row[9] for row in rows if row[1:3] == ends]
         return next(n for n, worker in enumerate(self._worker_ids) if f"socket:[{inode}]" in open_files(worker))
 
     async def connect(self, number: int) -> httpx.AsyncClient:

@@ -67,7 +67,7 @@ async def test_recovery_rests_while_nothing_changes_and_finds_what_is_new_at_onc
 
     monkeypatch.setattr(takes, "list_unfinished", list_unfinished)
     skipped = app.container.recovery_timing.runs_per_forced_run
-    for _ in range(2 * (skipped + 1)):
+    for _ in range(skipped + 2):
         await recovery.run_if_needed()
     assert looks == 2, "at the start, and once although nothing has changed"
     assert recovery.last_run_at == NOON
