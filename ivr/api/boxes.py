@@ -79,6 +79,12 @@ async def create_box(request: Request, principal: CurrentPrincipal, body: BodyDe
     return created(request, serializers.box_document(box), box.id, document_revision(box))
 
 
+@router.get("/users", **openapi.LIST_BOX_USERS)
+async def list_box_users(request: Request, principal: CurrentPrincipal, query: ListQueryDep) -> Response:
+    """List the accessible boxes with their owners and all counts, as VoicemailUsersList of Asterisk's manager does."""
+    return await serializers.box_users_response(request, principal, query)
+
+
 @router.get("/{box_id}", **openapi.GET_BOX)
 async def get_box(request: Request, box: BoxDep) -> Response:
     """Return all settings of a box, and in `_read_only` the mails about it that could not be delivered."""

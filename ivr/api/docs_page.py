@@ -92,6 +92,21 @@ NEW_BOX = {"data": {**SETTINGS, "pin": "0000"}}
 BOX = success_envelope({**SETTINGS, "id": BOX_ID})
 PATCH = {"data": {"some_key": "some_value"}}
 PATCHED_BOX = success_envelope({**SETTINGS, "id": BOX_ID, "some_key": "some_value"})
+BOX_USERS = success_envelope(
+    [
+        {
+            "id": BOX_ID,
+            "mailbox": "3000",
+            "name": "VMBox 0",
+            "enabled": True,
+            "timezone": "Europe/Berlin",
+            "language": "en",
+            "messages": {"new": 3, "urgent": 1, "saved": 1, "deleted": 0},
+            "owner": {"id": OWNER_ID, "name": "alice", "email": "alice@demo.example"},
+        }
+    ],
+    page_size=1,
+)
 BOXES = success_envelope(
     [
         {

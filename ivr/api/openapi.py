@@ -163,6 +163,7 @@ _multipart_content = {
 }
 
 LIST_BOXES = operation(_responses(array(ref("BoxSummary")), docs_page.BOXES), parameters=BOX_LIST_PARAMETERS)
+LIST_BOX_USERS = operation(_responses(array(ref("BoxUser")), docs_page.BOX_USERS), parameters=BOX_LIST_PARAMETERS)
 CREATE_BOX = operation(
     _responses(ref("BoxDocument"), docs_page.BOX, 201), _request_body(_box_schema, docs_page.NEW_BOX)
 )

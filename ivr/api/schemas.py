@@ -56,6 +56,17 @@ SCHEMAS: dict[str, Schema] = {
         messages={"type": "integer"},
         folders=OBJECT,
     ),
+    "BoxUser": object_schema(
+        ["id", "name", "mailbox", "enabled", "timezone", "language", "messages"],
+        id=TEXT,
+        name=TEXT,
+        mailbox=TEXT,
+        enabled={"type": "boolean"},
+        timezone=TEXT,
+        language=TEXT,
+        messages=OBJECT,
+        owner=object_schema(["id", "name"], id=TEXT, name=TEXT, email=TEXT),
+    ),
     "BoxDocument": object_schema(["id", "name", "mailbox"], id=TEXT, name=TEXT, mailbox=TEXT),
     "Outcome": object_schema(["succeeded", "failed"], succeeded=IDS, failed=array(OBJECT)),
     "Session": object_schema(

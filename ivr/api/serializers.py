@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from ivr.api.auth import Principal
 from ivr.api.envelope import RenderedData, render_data, success
 from ivr.api.filters import no_array, unknown_key, value_at_path
 from ivr.api.query import ListQuery, encode_page_key
+from ivr.directory.models import Account, User
 from ivr.errors import InvalidPage, PageRequired
 from ivr.mailbox.box_settings import LIST_KEYS, BoxSettings
 from ivr.mailbox.boxes import settings_from_record, to_document
@@ -61,6 +62,30 @@ def box_summary(summary: BoxSummary) -> dict[str, Any]:
     document["messages"] = counts.new + counts.saved
     if document["messages"]:
         document["folders"] = {"new": counts.new, "saved": counts.saved}
+    return document
+
+
+def box_user(summary: BoxSummary, account: Account, users: Mapping[str, User]) -> dict[str, Any]:
+    """Return a box with its owner and all counts. `users`: those of the account, by id."""
+    settings, counts = settings_from_record(summary.record), summary.counts
+    owner = users.get(settings.owner_id or "")
+    zones = (settings.timezone, owner.timezone if owner else None, account.timezone)
+    document: dict[str, Any] = {
+        "id": summary.record.id,
+        "mailbox": settings.mailbox,
+        "name": settings.name,
+        "enabled": settings.enabled,
+        "timezone": next((zone for zone in zones if zone and zone != "inherit"), "UTC"),
+        "language": (owner.language if owner else None) or settings.language or account.language,
+        "messages": {
+            "new": counts.new,
+            "urgent": counts.urgent_new,
+            "saved": counts.saved,
+            "deleted": counts.deleted,
+        },
+    }
+    if owner:
+        document["owner"] = {"id": owner.id, "name": owner.name, **({"email": owner.email} if owner.email else {})}
     return document
 
 
@@ -150,7 +175,19 @@ class _RowSource:
 
 async def boxes_response(request: Request, principal: Principal, query: ListQuery) -> Response:
     """List the boxes that the principal may access."""
+    return await _boxes_response(request, principal, query, box_summary)
 
+
+async def box_users_response(request: Request, principal: Principal, query: ListQuery) -> Response:
+    """List the boxes that the principal may access, with their owners and all counts."""
+    users = {user.id: user for user in await principal.services.auth.directory.users(principal.account.id)}
+    serialize = partial(box_user, account=principal.account, users=users)
+    return await _boxes_response(request, principal, query, serialize)
+
+
+async def _boxes_response(
+    request: Request, principal: Principal, query: ListQuery, serialize: Callable[[BoxSummary], dict[str, Any]]
+) -> Response:
     def matches(box: BoxSummary) -> bool:
         return (
             (principal.user_id is None or principal.can_access(settings_from_record(box.record)))
@@ -163,7 +200,7 @@ async def boxes_response(request: Request, principal: Principal, query: ListQuer
         return await principal.services.mailbox.lists.list_boxes(principal.account.id, box_query)
 
     await _reject_unknown_box_keys(principal, query)
-    return await _page_response(request, principal, query, _RowSource(fetch, box_summary, str))
+    return await _page_response(request, principal, query, _RowSource(fetch, serialize, str))
 
 
 async def _reject_unknown_box_keys(principal: Principal, query: ListQuery) -> None:

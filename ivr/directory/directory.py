@@ -11,6 +11,8 @@ from ivr.storage.records import AccountRecord, EndpointRecord, UserRecord
 from ivr.validation.fields import STORED
 from ivr.validation.names import to_realm
 
+DEFAULT_CONTEXT = "default"
+
 
 class Directory:
     """The directory of one installation. Names are unique among the entries that are not deleted."""
@@ -69,6 +71,18 @@ class Directory:
     async def accounts(self, *, include_deleted: bool = False) -> list[Account]:
         """Return all accounts, by name."""
         return [_account(record) for record in await self._store.accounts(include_deleted=include_deleted)]
+
+    async def find_account_of_context(self, name: str) -> Account | None:
+        """Return the account that a dialplan names behind @, by name, realm or id.
+
+        None for "default", which most lines of app_voicemail have, unless an account has that name. Raises `NotFound`.
+        """
+        try:
+            return await self.find_account_by_name(name)
+        except NotFound:
+            if name != DEFAULT_CONTEXT:
+                raise
+        return None
 
     async def single_account(self) -> Account | None:
         """Return the account of an installation that has exactly one, else None."""

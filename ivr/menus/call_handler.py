@@ -149,8 +149,8 @@ class CallHandler:
         """
         directory, name = self._services.directory, call.incoming.arguments.account
         try:
-            if name:
-                return await directory.find_account_by_name(name)
+            if name and (named := await directory.find_account_of_context(name)):
+                return named
             return await (directory.account(user.account_id) if user else directory.single_account())
         except NotFound as error:
             log.error("call.account_not_found", channel=call.incoming.channel, error=str(error))

@@ -89,7 +89,7 @@ class LeaveMessage(Recorder):
     async def _find_recipient_box(self, recipient: Recipient) -> Mailbox:
         directory, account = self.services.directory, self.call_context.account
         if recipient.account:
-            account = await directory.find_account_by_name(recipient.account)
+            account = await directory.find_account_of_context(recipient.account) or account
         box = await self.services.boxes.find_by_number(account.id, recipient.number)
         if box is None or not box.settings.enabled:
             raise NotFound(f"there is no mailbox {recipient.number} in the account {account.name}")

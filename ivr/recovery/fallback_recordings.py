@@ -18,6 +18,7 @@ from pathlib import Path
 import structlog
 
 from ivr.clock import EARLIEST_PLAUSIBLE_TIME, Clock
+from ivr.directory.directory import DEFAULT_CONTEXT
 from ivr.errors import InvalidAudio, IvrError
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.delivery import Delivery
@@ -189,7 +190,8 @@ class FallbackRecordingImporter:
         """The mailbox of the recording; None if there is none or if several accounts match."""
         uses = await self._boxes.list_uses_of_number(recording.box_number)
         if recording.account_name:
-            uses = [use for use in uses if recording.account_name in _dialplan_names(use)]
+            named = [use for use in uses if recording.account_name in _dialplan_names(use)]
+            uses = named if named or recording.account_name != DEFAULT_CONTEXT else uses
         return await self._boxes.get(uses[0].box_id) if len(uses) == 1 else None
 
 

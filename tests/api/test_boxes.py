@@ -71,6 +71,30 @@ async def test_boxes_are_listed_by_number_with_message_counts(rest: RestClient) 
     assert "next_start_key" not in listed
 
 
+async def test_boxes_are_listed_with_owners_and_all_counts(rest: RestClient) -> None:
+    """What VoicemailUsersList of Asterisk's manager returned. A user sees their own boxes."""
+    app = rest.app
+    carol = await app.create_user("carol", email="carol@demo.example", language="fr", timezone="Europe/Paris")
+    first = await app.create_box("1000", owner=carol)
+    await app.create_box("2000", timezone="Asia/Tokyo", enabled=False)
+    for folder, urgent in (("new", True), ("new", False), ("saved", False), ("deleted", False)):
+        await app.create_message(first, folder=folder, urgent=urgent)
+    listed = (await rest.request_ok("GET", "/users"))["data"]
+    assert listed == [
+        {
+            "id": first.id, "mailbox": "1000", "name": "Box 1000", "enabled": True, "timezone": "Europe/Paris",
+            "language": "fr", "messages": {"new": 2, "urgent": 1, "saved": 1, "deleted": 1},
+            "owner": {"id": carol.id, "name": "carol", "email": "carol@demo.example"},
+        },
+        {
+            "id": listed[1]["id"], "mailbox": "2000", "name": "Box 2000", "enabled": False, "timezone": "Asia/Tokyo",
+            "language": "en", "messages": {"new": 0, "urgent": 0, "saved": 0, "deleted": 0},
+        },
+    ]  # fmt: skip
+    [found] = (await rest.request_ok("GET", "/users?filter_mailbox=2000"))["data"]
+    assert found["mailbox"] == "2000"
+
+
 async def test_boxes_are_paged_and_filtered(rest: RestClient) -> None:
     ids = [await rest.create_box(str(1000 + n), hunt=n % 2 == 0) for n in range(5)]
     first = await rest.request_ok("GET", "?page_size=2")

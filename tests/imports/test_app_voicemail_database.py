@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.conftest import Ivr, ivr, parse_json
 from tests.imports.spool_maker import SpoolMaker
-from tests.imports.test_import import audio_of, demo, listed, maker, notes
+from tests.imports.test_import import audio_of, demo, kill_import, listed, maker, notes
 from tests.lab.sip_phone.speech import speech
 from tests.support.postgresql_server import PASSWORD, PostgresqlServer
 
@@ -162,3 +162,19 @@ def test_wrong_tables_are_named(demo: Ivr, tables: Tables, maker: SpoolMaker) ->
         (("--database", tables.dsn, *BOTH, "--follow"), 2, "--follow looks at a spool"),
     ):
         assert message in demo(*source, *options, fails=code).stderr
+
+
+def test_import_from_tables_goes_on_after_a_kill(demo: Ivr, tables: Tables, maker: SpoolMaker, tmp_path: Path) -> None:
+    """Meanwhile app_voicemail has numbered the messages anew, as it does when one is moved."""
+    for number in range(30):
+        tables.row(
+            "INBOX", number, voice=number % 20, msg_id=f"1460000000-{number:08}", origtime=1_460_000_000 + number
+        )
+    source = ("--conf", str(maker.conf), "--spool", str(maker.spool), "--database", tables.dsn)
+    before = kill_import(tmp_path, "import", "app-voicemail", *source, *BOTH, after=10)
+    assert 10 <= before < 30, "it was killed on the way"
+    tables.execute("UPDATE voicemessages SET msgnum = msgnum + 100")
+    report = import_tables(demo, tables, maker, *BOTH, fails=0)  # The first run has warned of the options.
+    assert [(box["already_imported"], box["imported"]) for box in report["boxes"]] == [(before, 30 - before)]
+    assert len(listed(demo, "2001")) == 30
+    assert parse_json(demo("import", "verify", "--json"))[0]["differences"] == []

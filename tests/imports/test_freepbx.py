@@ -15,7 +15,7 @@ from ivr.imports.app_voicemail import AppVoicemail
 from ivr.imports.freepbx_system import FreePbx
 from tests.cli.conftest import Ivr, ivr, parse_json
 from tests.imports.spool_maker import SpoolMaker
-from tests.imports.test_import import demo, listed, maker, notes
+from tests.imports.test_import import demo, kill_import, listed, maker, notes
 
 __all__ = ["demo", "ivr", "maker"]
 
@@ -191,3 +191,18 @@ def test_database_show_is_read_as_text(demo: Ivr, site: SpoolMaker, tmp_path: Pa
     import_freepbx(demo, site, "--astdb", str(file), "--box", "1001@default", fails=0)
     rosa = parse_json(demo("box", "show", "1001", "--json"))
     assert (rosa["keys"], rosa["require_pin"]) == ({"login": ""}, True)
+
+
+def test_import_goes_on_after_a_kill(demo: Ivr, site: SpoolMaker, tmp_path: Path) -> None:
+    """The same command takes the rest; each message is there once, as it is at the source."""
+    for voice in range(28):
+        site.message(box="1001@default", voice=voice % 20)
+    dump = tmp_path / "asterisk.sql.gz"
+    dump.write_bytes(gzip.compress(DUMP.encode()))
+    words = ("import", "freepbx", "--conf", str(site.conf), "--spool", str(site.spool), "--dump", str(dump))
+    before = kill_import(tmp_path, *words, after=10)
+    assert 10 <= before < 30, "it was killed on the way"
+    report = parse_json(demo(*words, "--json", fails=3))
+    assert sum(box["already_imported"] for box in report["boxes"]) == before
+    assert (len(listed(demo, "1001")), len(listed(demo, "1002"))) == (29, 1)
+    assert "boxes are equal" in demo("import", "verify").stdout

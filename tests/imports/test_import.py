@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,21 @@ def import_all(ivr: Ivr, maker: SpoolMaker, *words: str, fails: int = 0) -> Any:
     """Import; there is nothing to warn of, unless it fails with 3."""
     source = ("--conf", str(maker.conf), "--spool", str(maker.spool))
     return parse_json(ivr("import", "app-voicemail", *source, *words, "--json", fails=fails))
+
+
+def kill_import(tmp_path: Path, *words: str, after: int) -> int:
+    """Start an import, and kill it when it has stored `after` messages. Return how many are stored then."""
+    command = [sys.executable, "-m", "ivr", *words]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and count_stored(tmp_path) < after:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    return count_stored(tmp_path)
+
+
+def count_stored(tmp_path: Path) -> int:
+    with closing(sqlite3.connect(tmp_path / "data" / "state" / "ivr.db")) as database:
+        return int(database.execute("SELECT count(*) FROM messages").fetchone()[0])
 
 
 def notes(report: Any, box: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ivr.call.arguments import DIALPLAN_REQUESTS
+from ivr.directory.models import Account
 from ivr.storage.records import AuditQuery, CallQuery, Folder, MediaKind
 from tests.support.app_fixture import AppFixture
 from tests.support.scripted_call import HangUp, Press, ScriptedCall, Silence
@@ -58,6 +59,18 @@ async def test_info_of_unknown_or_disabled_mailbox_is_empty_and_exists_is_0(app:
     assert (await ask(app, "exists", account="missing")).status == "NOACCOUNT"
 
 
+async def test_context_default_is_the_only_account(app: AppFixture) -> None:
+    """Most lines of app_voicemail have it, and IVR_ACCOUNT is empty as shipped. An account may have that name."""
+    await app.create_box(name="Of demo")
+    lines = [{"account": "", "number": "1000@default"}, {"account": "", "number": "1000"}]
+    for arguments in lines:
+        assert (await ask(app, "fullname", **arguments)).variables_set == {"IVR_INFO": "Of demo"}
+    named = await app.container.directory.create_account(Account(name="default", realm="default.example"))
+    await app.container.boxes.create(named, {"name": "Of default", "mailbox": "1000"})
+    assert (await ask(app, "fullname", **lines[0])).variables_set == {"IVR_INFO": "Of default"}
+    assert (await ask(app, "exists", account="", number="1000@missing")).status == "NOACCOUNT"
+
+
 async def test_info_has_no_attribute_for_the_pin(app: AppFixture) -> None:
     await app.create_box()
     for attribute in ("password", "pin", ""):
@@ -88,7 +101,7 @@ async def test_authenticate_asks_owners_phone_too_and_names_the_mailbox(app: App
 async def test_authenticate_without_number_asks_for_it_on_every_phone(app: AppFixture) -> None:
     await app.create_box(owner=app.alice)
     script = [Press("1000#", during=ENTER_BOX), Press("1379#", during=ENTER_PIN)]
-    phone = await app.run_call(script, path="authenticate", endpoint="alice")
+    phone = await app.run_call(script, path="authenticate", endpoint="alice", single_mailbox_login="true")
     assert phone.variables_set["AUTH_MAILBOX"] == "1000"
 
 

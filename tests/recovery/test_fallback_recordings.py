@@ -122,10 +122,11 @@ async def test_account_in_filename_matches_name_or_realm_without_special_charact
     assert len(await app.messages(box)) == 1
 
 
-async def test_missing_account_is_inferred_from_unique_box(app: AppFixture) -> None:
+@pytest.mark.parametrize("account", ["", "default"])
+async def test_missing_account_is_inferred_from_unique_box(app: AppFixture, account: str) -> None:
     box = await app.create_box(aliases=["5550123"])
     await app.container.directory.create_account(Account(name="other", realm="other.example"))
-    write_fallback_recording(app, fallback_name(account="", box="5550123"))
+    write_fallback_recording(app, fallback_name(account=account, box="5550123"))
     await run_recovery(app)
     assert len(await app.messages(box)) == 1
 
