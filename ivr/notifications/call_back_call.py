@@ -57,8 +57,6 @@ class CallBackCalls:
         """Let the owner's phone ring. Return None as soon as it does, else why it does not."""
         if refusal := find_refusal(mailbox, message, by_own_phone=True):
             return refusal
-        if endpoint in self._calls:
-            return CallBackFailure.RINGS_ALREADY
         try:
             phone = EndpointTarget(endpoint)
             extension = await self._find_extension(mailbox, message)
@@ -74,7 +72,7 @@ class CallBackCalls:
         except (AmiUnavailable, AmiActionRejected, BadInput) as error:
             log.warning("call_back.failed", box=mailbox.id, error=str(error))
             return CallBackFailure.NOT_POSSIBLE
-        if endpoint in self._calls:  # Since the first look, by another request.
+        if endpoint in self._calls:
             return CallBackFailure.RINGS_ALREADY
         call = asyncio.create_task(self._originate(mailbox, message, phone, extension))
         self._calls[endpoint] = call
