@@ -51,11 +51,13 @@ async def test_program_that_others_can_change_is_not_run(tmp_path: Path, part: s
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"), [("echo no modem >&2; exit 3", "exit code 3: no modem"), ("sleep 60", "has not ended after")]
+    ("text", "reason"),
+    [("echo no modem >&2; exit 3", "exit code 3: no modem"), ("sleep 5; touch {folder}/ended", "has not ended after")],
 )
 async def test_failure_says_what_happened(tmp_path: Path, text: str, reason: str) -> None:
     with pytest.raises(ProgramFailed, match=rf"of \[x\] program: .*{reason}"):
-        await SiteProgram(program_of(tmp_path, text), "[x] program", timeout_s=0.5).run()
+        await SiteProgram(program_of(tmp_path, text.format(folder=tmp_path)), "[x] program", timeout_s=0.5).run()
+    assert not (tmp_path / "ended").exists(), "a program that takes too long is killed"
 
 
 async def test_missing_program_fails(tmp_path: Path) -> None:
