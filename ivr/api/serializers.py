@@ -80,7 +80,7 @@ def box_user(summary: BoxSummary, account: Account, users: Mapping[str, User]) -
         "messages": {
             "new": counts.new,
             "urgent": counts.urgent_new,
-            "saved": counts.saved,
+            "saved": summary.counts.saved,
             "deleted": counts.deleted,
         },
     }

@@ -81,7 +81,7 @@ MUTANTS = (
     Mutant("M01", "ivr/prompts/language_rules.py", '("count/and", *other)', "other"),
     Mutant("M02", MAIN, '"exit": True', '"exit": False'),
     Mutant("M03", MAIN, '"configure": not self.mailbox.settings.not_configurable', '"configure": True'),
-    Mutant("M04", "ivr/menus/call_handler.py", "in call_context.opened_mailboxes:", "in ():"),
+    Mutant("M04", "ivr/menus/call_handler.py", "call_context.opened_mailboxes\n", "()\n"),
     Mutant(
         "M05",
         "ivr/menus/message_menu.py",
