@@ -44,9 +44,10 @@ class Recording:
         for path in (self.stem.with_name(self.stem.name + suffix) for suffix in SUFFIXES) if self.stem else ():
             try:
                 return DecodedAudio(telephony_formats.decode(path), path.name, tuple(reasons))
+            except FileNotFoundError:
+                continue
             except InvalidAudio as error:
-                if path.exists():
-                    reasons.append(str(error))
+                reasons.append(str(error))
         if reasons:
             raise InvalidAudio("; ".join(reasons))
         return None

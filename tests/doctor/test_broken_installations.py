@@ -549,7 +549,7 @@ CASES: dict[str, Case] = {
     "database missing": Case(
         move("data/state/ivr.db", "ivr.db"),
         "database",
-        "contains no database yet",
+        "contains no database of ivr yet",
         move("ivr.db", "data/state/ivr.db"),
     ),
     "pepper missing": Case(

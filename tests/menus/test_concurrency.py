@@ -92,7 +92,7 @@ async def test_message_without_audio_is_not_forwarded(app: AppFixture, box: Mail
     [path] = app.container.delivery.audio_paths(message)
     path.unlink()
     phone = await listen_to_messages(
-        app, Press("31001#", during=audio_text(message)), Press("0"), HangUp(during="To leave")
+        app, Press("31001#2", during=audio_text(message)), Press("0"), HangUp(during="To leave")
     )
     assert MESSAGE_GONE in phone.texts
     assert await app.messages(other) == []

@@ -184,7 +184,7 @@ def test_interrupted_migration_continues_and_its_copy_stays_whole(ivr: Ivr, mach
     set_schema(machine.database, EARLIER_SCHEMA)  # As after a crash before the last step.
     assert parse_json(ivr("migrate", "--dry-run", "--json"))["copy"] is None
     output = ivr("migrate").stdout
-    assert "the earlier database is" in output
+    assert f"the earlier database is {machine.state}/ivr.db.schema-8;" in output.replace("\n", "")
     assert content(machine.state / "ivr.db.schema-8") == earlier
     assert len(list(machine.data.rglob("*.schema-*"))) == 1
     assert rows(machine.database, "PRAGMA user_version") == [(SCHEMA_VERSION,)]

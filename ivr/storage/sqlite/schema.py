@@ -56,7 +56,7 @@ class DatabaseSchema:
             size_bytes=size,
             free_bytes=shutil.disk_usage(self._path.parent).free,
             is_in_use=is_in_use,
-            earlier_copy=_find_copy(self._path, below=version),
+            earlier_copy=_find_copy(self._path, below=version + is_interrupted),  # Its own copy is of that version.
         )
 
     def migrate(self) -> MigrationPlan | None:
