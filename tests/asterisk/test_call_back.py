@@ -53,3 +53,4 @@ async def test_page_rings_the_owners_phone_first_and_then_the_caller(
     await own.hang_up()
     await browser.send(f"{path}/{unknown.id}/call-back")
     assert "The number 9005550100 cannot be called from your phone." in browser.text
+    await browser.http.aclose()

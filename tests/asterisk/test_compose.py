@@ -53,7 +53,7 @@ async def test_message_is_sent_to_two_mailboxes_and_answered(
     assert message["caller"]["number"] == alice.number
     assert len(stranger.messages()) == 1
     call = await bob.dial("*97")
-    await call.expect("count/new-message", words, "to/callback-or-reply")
+    await call.expect("count/new-message", words, "to/callback-or-reply", within_s=25)
     await call.press("9")
     await call.expect("to/callback", "press/1", "to/reply", "press/2")
     await call.press("2")
