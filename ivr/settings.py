@@ -10,13 +10,13 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from ivr.ami.settings import AmiSettings
 from ivr.call.ari.settings import AriSettings
 from ivr.directory.settings import PinSettings
-from ivr.errors import SettingsError
+from ivr.errors import InvalidFields, SettingsError
 from ivr.health.settings import HealthSettings
 from ivr.mailbox.text_values import VariablesSource, suggest
 from ivr.mailbox.voicemail_settings import VoicemailSettings
@@ -270,6 +270,14 @@ class Settings(BaseSettings):
     transcription: TranscriptionSettings = TranscriptionSettings()
     metrics: MetricsSettings = MetricsSettings()
     health: HealthSettings = HealthSettings()
+
+    @field_validator("voicemail")
+    @classmethod
+    def _require_known_keys(cls, voicemail: VoicemailSettings) -> VoicemailSettings:
+        try:
+            return voicemail.validated_with({})
+        except InvalidFields as error:
+            raise ValueError(str(error)) from error
 
     @property
     def node_name(self) -> str:

@@ -82,7 +82,7 @@ async def update(
         document[key] = merge_value(document.get(key), value)
     changed = _validate(document)
     with report_violations():
-        app.settings.voicemail.merged_with(changed.settings)
+        app.settings.voicemail.validated_with(changed.settings)
     if changed.webhook_url and changed.webhook_url != account.webhook_url:
         AllowedAddresses(app.settings.notifications.webhook_networks).reject_private_url(changed.webhook_url)
     updated = await app.directory.update_account(changed)

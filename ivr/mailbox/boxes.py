@@ -74,6 +74,10 @@ class Boxes:
         """Return the settings of the system, changed by those of an account."""
         return self._voicemail_settings.merged_with(account.settings)
 
+    def validate_account(self, account: Account) -> None:
+        """Raise `InvalidFields` or pydantic's `ValidationError` if the settings of an account cannot be used."""
+        self._voicemail_settings.validated_with(account.settings)
+
     # -- changing ----------------------------------------------------------------------------------------------------
 
     async def create(self, account: Account, document: Document) -> Mailbox:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ivr.mailbox.caller_id import DialForm
+from ivr.mailbox.key_map import merge_layers
 from ivr.mailbox.pin_strength import MIN_PIN_LENGTH
 from ivr.validation.fields import BoxNumber, CountryCode, DialplanContext, DialPrefix, Extension, Label
 
@@ -139,6 +140,15 @@ class VoicemailSettings(BaseModel):
         """Return the settings, overridden by those of an account. Raises pydantic's `ValidationError`."""
         overrides = {name: value for name, value in account_settings.items() if name in VoicemailSettings.model_fields}
         return VoicemailSettings.model_validate({**self.model_dump(), **overrides}) if overrides else self
+
+    def validated_with(self, account_settings: Mapping[str, Any]) -> VoicemailSettings:
+        """As `merged_with`, for settings of an account that are about to be stored. Raises `InvalidFields` too.
+
+        Stored ones are not refused, so that calls go on: `Mailbox.key_map` leaves out keys that cannot be used.
+        """
+        merged = self.merged_with(account_settings)
+        merge_layers([(merged.key_map, merged.keys)])
+        return merged
 
     def retention_cutoff(self, now: float) -> int:
         """Unix seconds; messages left earlier are past retention."""

@@ -10,14 +10,12 @@ from dataclasses import replace
 from ivr.mailbox.delivery import COPIES_PAYLOAD_KEY, find_copy_recipients
 from ivr.mailbox.mailbox import MIN_RECORDING_MS, Mailbox
 from ivr.menus.context import OwnerSession
-from ivr.menus.forward import CANCEL_KEY
 from ivr.menus.recipients import ChooseRecipients, RecipientPrompts
 from ivr.menus.recorder import Recorder
 from ivr.menus.review import CallerReview, ReviewChoice
 from ivr.storage.records import AuditAction, Caller, RecordingPurpose, Take
 
 MAX_TRIES = 3
-MAX_ROUNDS = 4
 PROMPTS = RecipientPrompts(
     enter="compose/enter-box",
     full="compose/box-full",
@@ -47,7 +45,7 @@ class Compose(Recorder):
             return False
         tries = 0
         while tries < MAX_TRIES:
-            match await self._ask_action():
+            match await self._recipients.ask_action("compose", OPTIONS):
                 case "add_recipient":
                     await self._recipients.run()
                 case "record_message":
@@ -64,22 +62,6 @@ class Compose(Recorder):
                     break
         await self.say("compose/not-sent")
         return False
-
-    async def _ask_action(self) -> str | None:
-        """Return what comes next; None: the owner leaves."""
-        for _ in range(MAX_ROUNDS):
-            keys = self._mailbox.key_map
-            keys_by_option = {option: keys.key_for("compose", action) for action, option in OPTIONS.items()}
-            spoken = [self.language.menu_option(option, key) for option, key in keys_by_option.items() if key]
-            key = await self.read_key([*self._recipients.take_confirmation(), await self.render(*spoken)])
-            action = keys.action_for("compose", key)
-            if action == "cancel" or key == CANCEL_KEY:
-                return None
-            if action:
-                return action
-            if key:
-                await self.reject("entry/invalid")
-        return None
 
     async def _record_message(self) -> bool | None:
         """Record and send; return whether the recording was enough, None if the owner has thrown it away."""

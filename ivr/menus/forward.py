@@ -10,14 +10,11 @@ from ivr.errors import BoxFull, IvrError, NotFound
 from ivr.mailbox.delivery import COPIES_PAYLOAD_KEY
 from ivr.mailbox.mailbox import MIN_RECORDING_MS, Mailbox
 from ivr.menus.context import OwnerSession
-from ivr.menus.recipients import ChooseRecipients, RecipientPrompts, left_out
+from ivr.menus.recipients import CANCEL_KEY, ChooseRecipients, RecipientPrompts, left_out
 from ivr.menus.recorder import Recorder
 from ivr.storage.records import AuditAction, Message, RecordingPurpose, Take
 
 MAX_TRIES = 3
-MAX_ROUNDS = 4
-CANCEL_KEY = "*"
-"""Ends the entry of numbers, and so the menus around it too."""
 PROMPTS = RecipientPrompts(
     enter="forward/enter-box",
     full="forward/box-full",
@@ -92,25 +89,13 @@ class Forward(Recorder):
 
     async def _ask_forward_mode(self) -> str | None:
         """Return the action; None if the owner goes back to the message."""
-        for _ in range(MAX_ROUNDS):
-            keys = self._mailbox.key_map
-            options = {
-                "prepend": "prepend",
-                "plain": "forward-plain",
-                "add_recipient": "add-recipient",
-                "cancel": "back-to-messages",
-            }
-            keys_by_option = {option: keys.key_for("forward", action) for action, option in options.items()}
-            spoken = [self.language.menu_option(option, key) for option, key in keys_by_option.items() if key]
-            key = await self.read_key([*self._recipients.take_confirmation(), await self.render(*spoken)])
-            action = keys.action_for("forward", key)
-            if action == "cancel" or key == CANCEL_KEY:
-                return None
-            if action:
-                return action
-            if key:
-                await self.reject("entry/invalid")
-        return None
+        options = {
+            "prepend": "prepend",
+            "plain": "forward-plain",
+            "add_recipient": "add-recipient",
+            "cancel": "back-to-messages",
+        }
+        return await self._recipients.ask_action("forward", options)
 
     async def _forward_without_intro(self) -> None:
         """Forward to each mailbox. Those that cannot take it any more are left out; if none can, that is raised."""

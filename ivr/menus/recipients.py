@@ -5,7 +5,7 @@ Each number is confirmed as it is understood. A wrong one is said; those before 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ivr.audio.formats import Sound
@@ -19,6 +19,9 @@ from ivr.prompts.voice import Prompt
 from ivr.storage.records import Message
 
 MAX_TRIES = 3
+MAX_ROUNDS = 4
+CANCEL_KEY = "*"
+"""Ends the entry of numbers, and so the menus around it too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,25 @@ class ChooseRecipients(OwnerMenu):
         """Return who was added last, as it has not been said yet."""
         confirmation, self._confirmation = self._confirmation, []
         return confirmation
+
+    async def ask_action(self, menu: str, options: Mapping[str, str]) -> str | None:
+        """Say who was added last and what comes next; return the action of the key, None if the owner leaves.
+
+        `options`: what is said for each action of `menu`, a menu of the key map.
+        """
+        keys = self.mailbox.key_map
+        for _ in range(MAX_ROUNDS):
+            keys_by_option = {option: keys.key_for(menu, action) for action, option in options.items()}
+            spoken = [self.language.menu_option(option, key) for option, key in keys_by_option.items() if key]
+            key = await self.read_key([*self.take_confirmation(), await self.render(*spoken)])
+            action = keys.action_for(menu, key)
+            if action == "cancel" or key == CANCEL_KEY:
+                return None
+            if action:
+                return action
+            if key:
+                await self.reject("entry/invalid")
+        return None
 
     async def add(self, mailbox: Mailbox) -> str:
         """Add a mailbox and let its recorded name, or else its number, be said next.

@@ -98,7 +98,7 @@ class Planner:
             document[key] = merge_value(document.get(key), value)
         with report_violations():
             account = Account.model_validate(document)
-            self._boxes.voicemail_settings_for(account)
+            self._boxes.validate_account(account)
         if account.webhook_url and account.webhook_url != (before.webhook_url if before else None):
             self._options.webhook_addresses.reject_private_url(account.webhook_url)
         if before is None:

@@ -133,3 +133,27 @@ def test_list_in_a_variable_is_split_and_a_wrong_item_is_an_error(ivr: Ivr, monk
     assert "voicemail.callback_forms.1 = 'minus'" in ivr("account", "list", fails=1).stderr
     monkeypatch.setenv("IVR_VOICEMAIL__KEYS", "7")
     assert "voicemail.keys = " in ivr("account", "list", fails=1).stderr
+
+
+@pytest.mark.parametrize(
+    "keys", ['{main_menu = "5"}', '{compose = "55"}', '{keep = "3"}'], ids=["action", "key", "twice"]
+)
+def test_key_that_no_menu_has_is_an_error_of_the_settings(
+    ivr: Ivr, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, keys: str
+) -> None:
+    (tmp_path / "ivr.toml").write_text(f"[voicemail]\nkeys = {keys}\n")
+    monkeypatch.setenv("IVR_CONFIG", str(tmp_path / "ivr.toml"))
+    assert "voicemail" in (error := ivr("account", "list", fails=1).stderr)
+    assert "keys." in error
+
+
+@pytest.mark.parametrize("change", ["main_menu=5", "compose=55", "keep=3", 'main={"compose":"5"}'])
+def test_key_that_no_menu_has_is_refused_for_an_account(populated_ivr: Ivr, tmp_path: Path, change: str) -> None:
+    """By command and people file. A stored one made each change of a mailbox fail."""
+    error = populated_ivr("account", "set", "demo", f"settings.keys.{change}", fails=2).stderr
+    assert error.startswith("ivr: keys.")
+    action, _, key = change.partition("=")
+    people = tmp_path / "people.yaml"
+    people.write_text(f"accounts:\n- name: demo\n  settings:\n    keys: {{{action}: '{key}'}}\n")
+    assert "keys." in populated_ivr("apply", str(people), fails=2).output
+    populated_ivr("box", "set", "1000", "name=Alice")

@@ -39,7 +39,7 @@ MUTANTS = (
     Mutant("KP32", MESSAGE, " or message.id not in self.session.heard", ""),
     Mutant("KP33", MESSAGE, '"pause": self._pause', '"pause": self._envelope'),
     Mutant("KP35", FORWARD, '"plain": "forward-plain"', '"plain": "prepend"'),
-    Mutant("KP36", FORWARD, 'if action == "cancel" or key == CANCEL_KEY:', "if False:"),
+    Mutant("KP36", "ivr/menus/recipients.py", 'if action == "cancel" or key == CANCEL_KEY:', "if False:"),
     Mutant("KP37", "ivr/menus/forward.py", 'self.render("forward/intro")]', 'self.render("forward/intro")], keys=""'),
     # Entry and signing in
     Mutant("E01", "ivr/call/arguments.py", '"": Action.LEAVE,', '"": Action.CHECK,'),
