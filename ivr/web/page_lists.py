@@ -76,7 +76,8 @@ class ListPages:
     async def search(self, request: Request) -> Response:
         """Show a part of the messages of all folders that have the words `q`, newest first; without words, `new`."""
         if not (search := parse_search(request)):
-            return RedirectResponse(f"/page/box/{request.path_params['box_id']}", SEE_OTHER)
+            mailbox = await (await require_session(request)).get_box(request.path_params["box_id"])
+            return RedirectResponse(f"/page/box/{mailbox.id}", SEE_OTHER)
         return await self._show(request, None, search)
 
     async def _show(self, request: Request, folder: Folder | None, search: str) -> Response:

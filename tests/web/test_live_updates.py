@@ -86,6 +86,37 @@ async def test_stream_ends_with_its_session_and_is_for_own_mailboxes(
         assert await anext(all_boxes)
 
 
+async def test_pages_of_a_session_share_one_look_at_it_and_end_with_it_alone(
+    app: AppFixture, browser: Browser, other_browser: Browser, box: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change reaches all pages of a session at once: they look once whether it still exists, each change anew."""
+    await other_browser.sign_in_by_pin()
+    tokens, looks, path = app.container.tokens, [], f"/page/box/{box.id}/live"
+    find_session = tokens.find_page_session
+
+    async def count_look(text: str) -> object:
+        looks.append(text)
+        await asyncio.sleep(0.5)  # A store that answers late, so that all pages ask while it does.
+        return await find_session(text)
+
+    async with AsyncExitStack() as streams:
+        pages = [await streams.enter_async_context(follow(browser, path)) for _ in range(5)]
+        others = await streams.enter_async_context(follow(other_browser, path))
+        for events in (*pages, others):
+            await anext(events)
+        monkeypatch.setattr(tokens, "find_page_session", count_look)
+        await app.create_message(box)
+        assert len({await anext(events) for events in (*pages, others)}) == 1
+        own, other = browser.http.cookies["ivr_session"], other_browser.http.cookies["ivr_session"]
+        assert sorted(looks) == sorted([own, other])
+        session = await find_session(own)
+        assert session
+        await tokens.end_session(session)
+        await app.create_message(box)
+        assert [event for events in pages async for event in events] == [], "an earlier look is not used again"
+        assert await anext(others), "another session of the same mailbox goes on"
+
+
 async def test_stopping_the_service_ends_streams_at_once(app: AppFixture, box: Mailbox, browser: Browser) -> None:
     from ivr.api.asgi import build_asgi_app
     from ivr.api.server import ApiServer, ListenAddress
