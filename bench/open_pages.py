@@ -13,7 +13,6 @@ import re
 import sys
 from collections import defaultdict
 from contextlib import suppress
-from dataclasses import replace
 from statistics import median
 from time import perf_counter
 
@@ -21,12 +20,11 @@ import httpx
 
 from bench.bench_lab import PIN, BenchLab
 from bench.figures import percentile
-from bench.paired_runs import measure_pairs, run_worker
+from bench.paired_runs import key_times_ms
 from bench.rest_api import OWNERS
 
 KEYS = 30
 """Without open pages, and as many with them."""
-FIGURE = "key to next sound"
 BOXES = [str(2000 + n) for n in range(25)]
 PAGES_OF_BOX = 20
 PAUSE_S = 0.1
@@ -41,7 +39,7 @@ async def main() -> None:
         lab.create_data()
         lab.start()
         print("| | median | 95 % under |\n|---|---|---|")
-        _print_row("key to sound, no open page", await _keys(lab, 1))
+        _print_row("key to sound, no open page", await key_times_ms(lab, OWNERS, KEYS, seed=1))
         browsers = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "bench.open_pages", f"http://127.0.0.1:{lab.rest_port}"),
             stdin=asyncio.subprocess.PIPE,
@@ -51,7 +49,7 @@ async def main() -> None:
         assert browsers.stdin
         assert browsers.stdout
         await browsers.stdout.readline()  # All pages are open.
-        beside = await _keys(lab, 2)
+        beside = await key_times_ms(lab, OWNERS, KEYS, seed=2)
         browsers.stdin.close()
         delays = json.loads(await browsers.stdout.read())
         await browsers.wait()
@@ -60,12 +58,6 @@ async def main() -> None:
     finally:
         lab.stop()
         lab.remove()
-
-
-async def _keys(lab: BenchLab, seed: int) -> list[float]:
-    """How many ms each key took to be heard."""
-    task = replace(measure_pairs(lab, OWNERS, 10, KEYS, seed=seed), theirs=None, figures=("measure_first_word",))
-    return [pair[0] for pair in (await run_worker(task))[FIGURE]]
 
 
 async def open_pages(url: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from bench.app_voicemail import MAX_MESSAGES
 from bench.bench_lab import PIN, BenchLab
@@ -22,6 +22,7 @@ THEIR_NUMBERS = {10: "digits/10", 1000: "digits/1", 9000: "digits/9"}
 """The word that follows "You have" in a box of so many new messages."""
 SAVED = (0, 10, 999, 9000, 99_999, 999_999)
 """None of these is said with the word "one", which is waited for."""
+KEY_TO_SOUND = "key to next sound"
 FIGURES = ("measure_menus", "measure_first_word", "measure_first_word_with_pin")
 
 
@@ -78,3 +79,9 @@ async def run_worker(task: WorkerTask) -> dict[str, list[list[float]]]:
     out, _ = await process.communicate(json.dumps(asdict(task)).encode())
     result: dict[str, list[list[float]]] = json.loads(out)
     return result
+
+
+async def key_times_ms(lab: BenchLab, number: str, keys: int, *, seed: int) -> list[float]:
+    """Return how many ms each of so many keys took to be heard, in a box of ten new messages of ours."""
+    task = replace(measure_pairs(lab, number, 10, keys, seed=seed), theirs=None, figures=("measure_first_word",))
+    return [pair[0] for pair in (await run_worker(task))[KEY_TO_SOUND]]

@@ -1,4 +1,4 @@
-"""`python -m bench.under_attack`: key to sound at a phone while the REST API is attacked, beside an idle API.
+"""`python -m bench.under_attack [KIND...]`: key to sound at a phone while the REST API is attacked, beside an idle API.
 
 Runs in a lab of its own, as root on Debian. The attacker runs with lower priority, as it would run on another machine.
 """
@@ -9,21 +9,19 @@ import asyncio
 import json
 import os
 import sys
-from dataclasses import replace
 from statistics import median
 
 import httpx
 
 from bench.bench_lab import BenchLab
 from bench.figures import percentile
-from bench.paired_runs import measure_pairs, run_worker
+from bench.paired_runs import key_times_ms
 from bench.rest_api import LOAD_REQUESTS, OWNERS, box_url, new_token
 from tests.support import attacks
 
 KEYS = 8
 """For each kind of attack, and as many with an idle API just before."""
 ATTACK_S = 600
-FIGURE = "key to next sound"
 NICENESS = 15
 
 
@@ -40,8 +38,8 @@ async def main() -> None:
         print("|---|---|---|---|---|---|", flush=True)
         idle_all: list[float] = []
         attacked_all: list[float] = []
-        for seed, kind in enumerate(attacks.KINDS):
-            idle = await _keys(lab, seed)
+        for seed, kind in enumerate(sys.argv[1:] or attacks.KINDS):
+            idle = await key_times_ms(lab, OWNERS, KEYS, seed=seed)
             count, attacked = await _keys_under(lab, target, kind, seed)
             print(_row(kind, f"{count:,}", idle, attacked), flush=True)
             idle_all += idle
@@ -50,12 +48,6 @@ async def main() -> None:
     finally:
         lab.stop()
         lab.remove()
-
-
-async def _keys(lab: BenchLab, seed: int) -> list[float]:
-    """How many ms each key took to be heard."""
-    task = replace(measure_pairs(lab, OWNERS, 10, KEYS, seed=seed), theirs=None, figures=("measure_first_word",))
-    return [pair[0] for pair in (await run_worker(task))[FIGURE]]
 
 
 async def _keys_under(lab: BenchLab, target: dict[str, str], kind: str, seed: int) -> tuple[int, list[float]]:
@@ -69,7 +61,7 @@ async def _keys_under(lab: BenchLab, target: dict[str, str], kind: str, seed: in
     attacker.stdin.write(json.dumps(target).encode())
     attacker.stdin.close()
     try:
-        attacked = await _keys(lab, seed)
+        attacked = await key_times_ms(lab, OWNERS, KEYS, seed=seed)
     finally:
         attacker.terminate()
     output, _ = await attacker.communicate()
