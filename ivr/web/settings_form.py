@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
-from zoneinfo import available_timezones
 
 from babel import Locale, UnknownLocaleError
 
 from ivr.mailbox.mailbox import Mailbox
+from ivr.validation.names import known_time_zones
 
 SWITCHES = (
     "new_messages_at_once",
@@ -75,7 +75,7 @@ def changed_settings(mailbox: Mailbox, form: Mapping[str, str]) -> dict[str, Any
 
 def time_zones() -> list[str]:
     """Return the time zones that the form proposes, by name."""
-    return sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith("Etc/"))
+    return sorted(zone for zone in known_time_zones() if "/" in zone and not zone.startswith("Etc/"))
 
 
 def language_name(code: str) -> str:
