@@ -18,9 +18,17 @@ from ivr.ids import IdGenerator
 from ivr.precedence import background
 from ivr.validation.networks import client_network
 
+MAX_HEADERS = 250
+"""Of one request, with its trailers. The service creates an object for each, all in one step."""
+MAX_PIPELINED = 100
+"""Requests that wait for the responses before theirs. They are parsed in one step, as many as have arrived."""
 TOO_MANY_CONNECTIONS = "too many connections: close idle ones and try again later"
 
 log = structlog.get_logger()
+
+
+class _ParsingStopped(Exception):
+    """Ends the parser, which then calls `send_400_response`."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +128,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if self._is_reading_head:
             self._head_bytes += len(data)
             if self._head_bytes > self._limits.max_head_bytes:
-                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too_large", "the request head is too long")
+                self._refuse_head("the request head is too long")
                 return
         self._is_progressing = False
         super().data_received(data)
@@ -129,6 +137,11 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             if self._head_bytes > self._limits.max_head_bytes:
                 self._abort("too much around a body")
         self._limit_waiting()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        if len(self.headers) > MAX_HEADERS:
+            raise _ParsingStopped
 
     def on_body(self, body: bytes) -> None:
         self._is_progressing = True
@@ -142,6 +155,9 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._limit_waiting()
 
     def on_message_begin(self) -> None:
+        if len(self.pipeline) >= MAX_PIPELINED:
+            self._abort("too many requests at once")
+            raise _ParsingStopped
         self._is_reading_head, self._is_progressing, self._head_bytes = True, True, 0
         self._start_head_timer()
         super().on_message_begin()
@@ -157,8 +173,19 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             super()._start_asgi_task(*arguments)
 
     def send_400_response(self, msg: str) -> None:
-        """Called by uvicorn for bytes that are no request."""
+        """Called by uvicorn for bytes that are no request, or where parsing was stopped."""
+        if self.transport.is_closing():
+            return
+        if self.headers and len(self.headers) > MAX_HEADERS:
+            if self._is_reading_head:
+                self._refuse_head(f"the request has more than {MAX_HEADERS} headers")
+            else:
+                self._abort("too many trailers")
+            return
         self._refuse(HTTPStatus.BAD_REQUEST, "invalid_request", "this is not a valid HTTP request")
+
+    def _refuse_head(self, explanation: str) -> None:
+        self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too_large", explanation)
 
     def _refuse(self, status: HTTPStatus, message: str, explanation: str) -> None:
         """Send an error for a connection that reaches no route, in the envelope of the API, and close it."""

@@ -26,6 +26,8 @@ MAX_JSON_VALUES = 20_000
 MAX_JSON_MEMBERS = 1000
 MAX_FORM_FIELDS, MAX_FORM_ESCAPES = 1000, 20_000
 MAX_SIGN_IN_BYTES = 10_000
+MAX_BLANKS = 4096
+"""In front of an upload: each further chunk of blanks would be copied with all before it, in memory."""
 VERB_NAMES = ("verb", "_method")
 """Members and parameters that name the method; the second is that of web frameworks."""
 HTTP_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
@@ -287,11 +289,11 @@ async def read_upload(request: Request, draft: Path, limits: ApiLimits) -> Uploa
 
 
 async def _read_prefix(chunks: AsyncIterator[bytes]) -> bytes:
-    """Read as much as is needed to recognise the type of the content."""
+    """Read as much as is needed to recognise the type of the content; blanks in front of it up to a limit."""
     prefix = b""
     async for chunk in chunks:
         prefix += chunk
-        if len(prefix.lstrip()) >= formats.SNIFF_BYTES:
+        if len(prefix) >= MAX_BLANKS or len(prefix.lstrip()) >= formats.SNIFF_BYTES:
             break
     return prefix
 
@@ -310,9 +312,13 @@ async def _read_rest(prefix: bytes, chunks: AsyncIterator[bytes], limit: int) ->
 async def _write_draft(prefix: bytes, chunks: AsyncIterator[bytes], draft: Path, is_base64: bool) -> None:
     decoder = Base64Decoder() if is_base64 else None
     with draft.open("xb") as file:
-        await asyncio.to_thread(file.write, decoder.decode(prefix) if decoder else prefix)
+
+        def write(chunk: bytes) -> None:
+            file.write(decoder.decode(chunk) if decoder else chunk)
+
+        await asyncio.to_thread(write, prefix)
         async for chunk in chunks:
-            await asyncio.to_thread(file.write, decoder.decode(chunk) if decoder else chunk)
+            await asyncio.to_thread(write, chunk)
     if decoder:
         decoder.finalize()
 

@@ -225,6 +225,24 @@ async def test_large_upload_uses_little_memory(rest: RestClient, app: AppFixture
     assert peak < 6_000_000
 
 
+@pytest.mark.parametrize("content_type", ["audio/wav", "application/json", "text/plain"])
+async def test_blanks_in_front_of_an_upload_are_not_collected(
+    rest: RestClient, box: Mailbox, files_before: set[str], content_type: str
+) -> None:
+    async def blanks() -> object:
+        for _ in range(128):
+            yield b" " * (1 << 16)
+
+    tracemalloc.start()
+    headers = {"Content-Type": content_type}
+    response = await rest.request("PUT", f"/{box.id}/messages", content=blanks(), headers=headers)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert response.status_code in (400, 413, 415)
+    assert peak < 6_000_000
+    assert data_files(rest.app) == files_before
+
+
 BROKEN_MULTIPART = {
     "no end": multipart(multipart_part(tone(), "audio/wav"), end=False),
     "nothing": b"",

@@ -55,6 +55,30 @@ async def test_connection_without_whole_head_is_closed(app: AppFixture, sent: by
         writer.close()
 
 
+async def test_request_with_very_many_headers_is_refused(app: AppFixture) -> None:
+    """They arrive at once, before the size of the head is looked at."""
+    async with limited_api(app) as url:
+        reader, writer = await connect(url, b"GET /docs HTTP/1.1\r\nHost: x\r\n" + b"a:\r\n" * 251 + b"\r\n")
+        received = await asyncio.wait_for(reader.read(), 30)
+        assert received.startswith(b"HTTP/1.1 431 ")
+        assert json.loads(received.partition(b"\r\n\r\n")[2])["status"] == "error"
+        writer.close()
+
+
+async def test_thousands_of_requests_at_once_end_the_connection(app: AppFixture) -> None:
+    """Fifty in one packet are a client in a hurry; each chunk of thousands would hold up calls for 200 ms."""
+    request = b"GET /nothing HTTP/1.1\r\n\r\n"
+    async with limited_api(app) as url:
+        for count, all_are_answered in ((50, True), (5000, False)):
+            reader, writer = await connect(url, request * count + b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+            received = b""
+            with suppress(ConnectionError):
+                while chunk := await asyncio.wait_for(reader.read(1 << 16), 30):
+                    received += chunk
+            assert (received.count(b"HTTP/1.1 404 ") == count + 1) is all_are_answered
+            writer.close()
+
+
 async def test_half_head_behind_whole_request_is_closed(app: AppFixture) -> None:
     async with limited_api(app, head_timeout_s=0.5) as url:
         reader, writer = await connect(url, b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\nGET /docs HTTP/1.1\r\nHo")
@@ -157,11 +181,12 @@ async def test_endless_head_is_refused(app: AppFixture) -> None:
     async with limited_api(app, max_head_bytes=10_000) as url:
         reader, writer = await connect(url, b"GET /docs HTTP/1.1\r\nHost: x\r\n")
         await writer.drain()
-        for _ in range(11):  # As separate packets: the first one may hold the beginning of the body, too.
-            writer.write(b"X-a: " + b"a" * 1000 + b"\r\n")
-            await asyncio.sleep(0.01)
-        received = await asyncio.wait_for(reader.read(), 30)
-        assert received.startswith(b"HTTP/1.1 431 ")
+        answer = asyncio.create_task(reader.readline())
+        async with asyncio.timeout(30):
+            while not answer.done():
+                writer.write(b"X-a: " + b"a" * 1000 + b"\r\n")
+                await asyncio.sleep(0.01)
+        assert answer.result().startswith(b"HTTP/1.1 431 ")
         writer.close()
 
 
