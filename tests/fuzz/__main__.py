@@ -31,8 +31,10 @@ def main() -> int:
         ends_at = time.monotonic() + options.seconds / len(names)
         count, slowest = 0, 0.0
         reported: set[str] = set()
-        while time.monotonic() < ends_at:
-            data = mutate(rng, target.examples, target.max_bytes)
+        longest = [repetition.build(target.max_bytes) for repetition in target.repetitions]
+        while longest or time.monotonic() < ends_at:
+            changed = mutate(rng, target.examples, target.max_bytes, target.repetitions)
+            data = longest.pop() if longest else changed
             crash = describe_crash(target, data)
             took_ms = cpu_ms(target, data) if crash is None else 0.0
             slowest, count = max(slowest, took_ms), count + 1

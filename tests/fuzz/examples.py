@@ -1,8 +1,10 @@
-"""Valid inputs of the parsers, from which the fuzzer begins."""
+"""Valid inputs of the parsers, from which the fuzzer begins, and inputs that grow: long lists in one value, many
+unknown keys, escapes, deep nesting, many headers and parts."""
 
 from __future__ import annotations
 
 from ivr.audio import wav
+from tests.fuzz.inputs import Repetition
 
 AGI_LINES = (
     b"agi_channel: PJSIP/alice-00000001",
@@ -65,4 +67,113 @@ NAMES = (b"Europe/Berlin", b"de-DE", b"1000", b"^1[0-9]+$", b"fallback-a-1-2-3-4
 MANIFESTS = (
     b'{"format":1,"taken_at":1,"version":"0","schema_version":1,"message_count":0,"data_folder":"/x",'
     b'"files":{"data/a":{"size":1,"sha256":"x","mtime_ns":1,"mode":384}}}',
+)
+
+LONG_ARGUMENTS = (Repetition(b"leave,number=", b"1000&"), Repetition(b"check,", b"{n}@demo&", b",s"))
+LONG_AMI_MESSAGES = (
+    Repetition(b"Event: Hangup\r\n", b"ChanVariable: a{n}=b\r\n"),
+    Repetition(b"Event: Hangup\r\n", b"a:\r\n"),
+)
+REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n"
+CHUNKED = REQUEST + b"Transfer-Encoding: chunked\r\n\r\n"
+HTTP = (
+    REQUEST + b"\r\n",
+    b"PUT /v2/user_auth?a=%20 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+    CHUNKED + b"3;a=b\r\nabc\r\n0\r\nX: y\r\n\r\n",
+)
+LONG_HTTP = (
+    Repetition(b"", b"GET / HTTP/1.1\r\n\r\n"),
+    Repetition(b"", b"PUT / HTTP/1.1\r\nContent-Length: 1\r\n\r\nx"),
+    Repetition(REQUEST, b"a:\r\n", b"\r\n"),
+    Repetition(REQUEST + b"Cookie: ", b"a{n}=b;", b"\r\n\r\n"),
+    Repetition(b"GET /", b"%41", b" HTTP/1.1\r\n\r\n"),
+    Repetition(CHUNKED, b"1\r\nx\r\n"),
+    Repetition(CHUNKED + b"1", b";a=b", b"\r\nx\r\n"),
+    Repetition(CHUNKED + b"0\r\n", b"a:\r\n"),
+    Repetition(b"", b"\r\n"),
+)
+DATA = b'{"data":{"name":"B","mailbox":"1000",'
+LONG_JSON = (
+    Repetition(b'{"data":', b"[", b""),
+    Repetition(b"", b'{"data":', b""),
+    Repetition(b'{"data":{"x":[', b"[],", b"0]}}"),
+    Repetition(b'{"data":{"x":[', b"0,", b"0]}}"),
+    Repetition(b'{"data":{"x":', b"9", b"}}"),
+    Repetition(b'{"data":{"x":"', b"\\u0041", b'"}}'),
+    Repetition(b'{"data":{', b'"a{n}":1,', b'"x":1}}'),
+    Repetition(b'{"data":{', b'"x":1,', b'"x":1}}'),
+    Repetition(b"{", b'"dat{n}":1,', b'"data":{}}'),
+    Repetition(b"", b" ", b"{}"),
+)
+LONG_SETTINGS = (
+    *(
+        Repetition(DATA + b'"' + key + b'":"', unit, b'"}}')
+        for key, unit in (
+            *((b"aliases", b"1,"), (b"aliases", b"{n} "), (b"numbers", b"1@default,"), (b"flags", b"a{n},")),
+            *((b"notify_email_addresses", b"a@b.example,"), (b"notify_email_addresses", b"<a@"), (b"labels", b"a,")),
+            *((b"timezone", b"Europe/"), (b"timezone", b"a"), (b"language", b"de-"), (b"pin", b"1"), (b"name", b"a ")),
+            *((b"hunt_allow", b"(a|b)*"), (b"hunt_deny", b"(x+x+)+y"), (b"operator_number", b"1,")),
+            *((b"mail_text", b"{{a}}"), (b"mail_text", b"{%if a%}"), (b"caller_id_name", b"a "), (b"mailbox", b"1")),
+        )
+    ),
+    Repetition(DATA, b'"mailbo{n}":1,', b'"x":1}}'),
+    Repetition(DATA + b'"notify":{"callback":{', b'"numbe{n}":1,', b'"x":1}}}}'),
+    Repetition(DATA + b'"members":[', b'{"id":"0123456789abcdef0123456789abcdef"},', b"{}]}}"),
+    Repetition(DATA + b'"aliases":[', b'"{n}",', b'"1"]}}'),
+    Repetition(DATA + b'"notify_email_addresses":[', b'"a{n}@b.example",', b'"a@b.example"]}}'),
+)
+LONG_FORMS = (
+    Repetition(b"a=", b"%41"),
+    Repetition(b"", b"%41=&"),
+    Repetition(b"", b"a{n}=1&"),
+    Repetition(b"", b"a=1&"),
+    Repetition(b"", b"+"),
+    Repetition(b"a=", b"%ff%"),
+)
+LONG_MULTIPART = (
+    Repetition(b"multipart/mixed; boundary=b\n", b"--b\r\n\r\nx\r\n", b"--b--\r\n"),
+    Repetition(b"multipart/mixed; boundary=b\n--b\r\n", b"X-{n}: b\r\n", b"\r\n--b--\r\n"),
+    Repetition(b"multipart/mixed; boundary=b\n--b\r\nX: ", b"a", b"\r\n\r\n--b--\r\n"),
+    Repetition(b"multipart/mixed; boundary=b\n--b\r\nContent-Type: application/json\r\n\r\n", b"\r\n-"),
+    Repetition(b"multipart/mixed; boundary=b\n--b\r\n\r\n", b" ", b"\r\n--b--\r\n"),
+    Repetition(b"multipart/mixed; boundary=b", b"; a{n}=b", b"\n--b--\r\n"),
+    Repetition(b"multipart/mixed; boundary=b\n--b\r\nContent-Disposition: form-data", b'; a{n}="b"', b"\r\n\r\n"),
+)
+LONG_RANGES = (Repetition(b"bytes=", b"1-2,"), Repetition(b"bytes=-", b"9"), Repetition(b"bytes=1-", b" "))
+LONG_ACCEPT = (Repetition(b"", b"a/b;q=0.1,"), Repetition(b"audio/mpeg", b";a=b"), Repetition(b"", b"*/*,"))
+LONG_QUERIES = (
+    Repetition(b"", b"filter_k{n}=%5B&"),
+    Repetition(b"", b"filter_folder=new&"),
+    Repetition(b"filter_any_folder=%5B", b"%22new%22,", b"%22new%22%5D"),
+    Repetition(b"filter_a", b".a", b"=1"),
+    Repetition(b"search=", b"a+"),
+    Repetition(b"page_siz{n}=1&", b"&"),
+    Repetition(b"", b"page_siz{n}=1&"),
+    Repetition(b"start_key=", b"W1tb"),
+    Repetition(b"created_from=", b"9"),
+)
+LONG_WAV_FILES = (Repetition(WAV[:36], b"LIST\0\0\0\0", WAV[36:]), Repetition(WAV[:36], b"fmt \1\0\0\0a"))
+LONG_ASSIGNMENTS = (
+    Repetition(b"aliases=", b"1000,"),
+    Repetition(b"", b"a."),
+    Repetition(b"", b"a{n}=1\n"),
+    Repetition(b"a=", b'{"a":'),
+)
+LONG_MAIL_ADDRESSES = (
+    Repetition(b"", b"a@b.example,"),
+    Repetition(b"a@", b"b.", b"example"),
+    Repetition(b"a@", "ü.".encode(), b"example"),
+    Repetition(b"", b"<a@b>;"),
+    Repetition(b'"', b'\\"', b'"@b.example'),
+)
+LONG_CALLER_IDS = (Repetition(b"", b"<sip:"), Repetition(b"sip:1", b";a=b", b"\n"), Repetition(b"", b"\t", b"\n"))
+LONG_PEOPLE_CSV = (
+    Repetition(b"name,mailbox\n", b"a{n},1{n}\n"),
+    Repetition(b"name", b",settings.a{n}", b"\na,1\n"),
+    Repetition(b'name,mailbox\n"', b'""', b'",1\n'),
+)
+LONG_PEOPLE_YAML = (
+    Repetition(b"accounts:\n- name: ", b"{a: "),
+    Repetition(b"a: &a [1]\nb: &b [", b"*a,", b"*a]\n"),
+    Repetition(b"accounts:\n", b"- name: a{n}\n"),
 )

@@ -1,9 +1,10 @@
-"""Inputs of the fuzzer: valid examples that are changed at random, from a seed."""
+"""Inputs of the fuzzer: valid examples and growing inputs that are changed at random, from a seed."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 PUNCTUATION = tuple(bytes([character]) for character in b"\0\n\"'\\<>()[]{},;:=&%@-+#* \t")
 LONGER = (
@@ -29,9 +30,39 @@ TOKENS = (
 MAX_REPETITIONS = 2000
 
 
-def mutate(rng: random.Random, examples: Sequence[bytes], max_bytes: int) -> bytes:
-    """Return an example with up to eight random changes, at most `max_bytes` long."""
-    text = bytearray(rng.choice(examples))
+NUMBER = b"{n}"
+SHARE_OF_REPETITIONS = 0.3
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """An input that can be as long as its parser accepts: `unit` again and again, between `start` and `end`.
+
+    `NUMBER` in the unit is the number of the copy: no two are alike.
+    """
+
+    start: bytes
+    unit: bytes
+    end: bytes = b""
+
+    def build(self, max_bytes: int) -> bytes:
+        """Return the longest such input of at most `max_bytes`; one copy if not even that is short enough."""
+        room = max_bytes - len(self.start) - len(self.end)
+        number_bytes = len(str(max(1, room // len(self.unit)))) if NUMBER in self.unit else 0
+        copies = max(1, room // (len(self.unit.replace(NUMBER, b"")) + self.unit.count(NUMBER) * number_bytes))
+        if not number_bytes:
+            return self.start + self.unit * copies + self.end
+        return self.start + b"".join(self.unit.replace(NUMBER, b"%d" % n) for n in range(copies)) + self.end
+
+
+def mutate(
+    rng: random.Random, examples: Sequence[bytes], max_bytes: int, repetitions: Sequence[Repetition] = ()
+) -> bytes:
+    """Return an example, or a repetition of any length, with up to eight random changes, at most `max_bytes` long."""
+    if repetitions and rng.random() < SHARE_OF_REPETITIONS:
+        text = bytearray(rng.choice(repetitions).build(int(max_bytes ** rng.random())))
+    else:
+        text = bytearray(rng.choice(examples))
     for _ in range(rng.randint(1, 8)):
         start = rng.randint(0, len(text))
         stop = min(len(text), start + rng.choice((0, 1, 1, 2, 4, 16, 64)))

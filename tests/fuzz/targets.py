@@ -13,11 +13,16 @@ from pathlib import Path
 from panoramisk.message import Message as AmiMessage
 from pydantic import ValidationError
 from starlette.requests import Request
+from uvicorn import Config
+from uvicorn.server import ServerState
 
-from ivr.api import audio_headers
+from ivr.api import audio, audio_headers
+from ivr.api.boxes import box_settings
+from ivr.api.http_protocol import ConnectionLimits, LimitedHttpProtocol
+from ivr.api.message_marks import parse_marks
 from ivr.api.multipart import MultipartReader
 from ivr.api.query import parse_list_query
-from ivr.api.request_body import parse_body
+from ivr.api.request_body import parse_body, parse_form_fields
 from ivr.audio import asterisk_recording, formats, wav
 from ivr.backup.manifest import read_manifest
 from ivr.call import arguments
@@ -38,6 +43,7 @@ from ivr.recovery.fallback_recordings import parse_file_name
 from ivr.storage.records import Caller, OutboxTask, TaskKind
 from ivr.validation import addresses, names, numbers
 from tests.fuzz import examples
+from tests.fuzz.inputs import Repetition
 
 EXPECTED_ERRORS = (IvrError, ValidationError)
 """What a parser raises for bad input. Each edge reports it; pydantic's error is mapped where models are used."""
@@ -48,11 +54,15 @@ UPLOAD_CHUNK_BYTES = 65_536
 
 @dataclass(frozen=True)
 class FuzzTarget:
-    """A parser. `examples`: valid inputs. `max_bytes`: longer ones are refused before they reach it."""
+    """A parser. `examples`: valid inputs. `max_bytes`: longer ones are refused before they reach it.
+
+    `repetitions`: inputs that grow, each of which has kept a parser of the kind busy for seconds, here or elsewhere.
+    """
 
     run: Callable[[bytes], object]
     examples: Sequence[bytes]
     max_bytes: int
+    repetitions: Sequence[Repetition] = ()
 
 
 def _text(data: bytes) -> str:
@@ -89,6 +99,59 @@ def _ami_message(data: bytes) -> None:
     message = AmiMessage.from_line(_text(data).strip())
     if message is not None:
         _ = message.id, message.action_id
+
+
+class _NullTransport(asyncio.Transport):
+    """The transport of a connection whose client reads no response."""
+
+    _is_closing = False
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return ("127.0.0.1", 1) if name in ("peername", "sockname") else default
+
+    def write(self, data: object) -> None:
+        pass
+
+    def close(self) -> None:
+        self._is_closing = True
+
+    abort = close
+
+    def is_closing(self) -> bool:
+        return self._is_closing
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
+async def _no_route(scope: object, receive: object, send: object) -> None:
+    """The application behind the HTTP protocol: what it does with a request is fuzzed by other targets."""
+
+
+HTTP_CONFIG = Config(_no_route, log_config=None, access_log=False, lifespan="off")
+HTTP_CONFIG.load()
+
+
+def _http(data: bytes) -> None:
+    """One chunk, as a socket of the service brings it."""
+
+    async def receive() -> None:
+        loop = asyncio.get_running_loop()
+        protocol = LimitedHttpProtocol(HTTP_CONFIG, ServerState(), {}, loop, limits=ConnectionLimits())
+        protocol.connection_made(_NullTransport())
+        protocol.data_received(data)
+        protocol.connection_lost(None)
+
+    asyncio.run(receive())
+
+
+def _form(data: bytes) -> None:
+    """A form as a body of the REST API, and as the page reads it."""
+    _ignoring(lambda: parse_form_fields(data))
+    parse_body(data, FORM_TYPE)
 
 
 def _multipart(data: bytes) -> None:
@@ -134,10 +197,20 @@ def _audio_file(data: bytes) -> None:
 
 
 def _settings(data: bytes) -> None:
+    """As the routes for mailboxes and messages read a body."""
+    body = parse_body(data, "application/json")
+    _ignoring(lambda: box_settings(body))
+    _ignoring(lambda: parse_marks(body))
+    document = body.data_or_empty
+    _ignoring(lambda: audio._parse_metadata(document))
+    BoxSettings.model_validate(document)
+
+
+def _directory(data: bytes) -> None:
+    """Accounts and users, which commands and people files set."""
     document = parse_body(data, "application/json").data_or_empty
     for model in (Account, User):
         _ignoring(partial(model.model_validate, document))
-    BoxSettings.model_validate(document)
 
 
 def _assignments(data: bytes) -> None:
@@ -193,25 +266,34 @@ def _ignoring(parse: Callable[[], object]) -> None:
 
 
 JSON_TYPE, FORM_TYPE = "application/json", "application/x-www-form-urlencoded"
+JSON_BYTES, HTTP_CHUNK_BYTES = 1_000_000, 262_144
 TARGETS: dict[str, FuzzTarget] = {
     "AGI lines": FuzzTarget(_agi_line, examples.AGI_LINES, LINE_BYTES),
-    "dialplan arguments": FuzzTarget(_dialplan_arguments, examples.ARGUMENTS, LINE_BYTES),
-    "ARI events": FuzzTarget(_ari_event, examples.ARI_EVENTS, UPLOAD_CHUNK_BYTES),
-    "AMI messages": FuzzTarget(_ami_message, examples.AMI_MESSAGES, 8 * KILOBYTE),
-    "JSON bodies": FuzzTarget(lambda data: parse_body(data, JSON_TYPE), examples.SETTINGS, 1_000_000),
-    "form bodies": FuzzTarget(lambda data: parse_body(data, FORM_TYPE), examples.FORMS, 10_000),
-    "multipart": FuzzTarget(_multipart, examples.MULTIPART, UPLOAD_CHUNK_BYTES),
-    "ranges": FuzzTarget(_range, examples.RANGES, 64 * KILOBYTE),
-    "Accept and file names": FuzzTarget(_accept, examples.ACCEPT, 64 * KILOBYTE),
-    "query": FuzzTarget(_query, examples.QUERIES, 64 * KILOBYTE),
-    "WAV": FuzzTarget(_audio_file, examples.WAV_FILES, UPLOAD_CHUNK_BYTES),
-    "settings": FuzzTarget(_settings, examples.SETTINGS, 10_000),
-    "KEY=VALUE": FuzzTarget(_assignments, examples.ASSIGNMENTS, LINE_BYTES),
-    "mail addresses": FuzzTarget(_mail_address, examples.MAIL_ADDRESSES, LINE_BYTES),
+    "dialplan arguments": FuzzTarget(_dialplan_arguments, examples.ARGUMENTS, LINE_BYTES, examples.LONG_ARGUMENTS),
+    "ARI events": FuzzTarget(_ari_event, examples.ARI_EVENTS, UPLOAD_CHUNK_BYTES, examples.LONG_JSON),
+    "AMI messages": FuzzTarget(_ami_message, examples.AMI_MESSAGES, 8 * KILOBYTE, examples.LONG_AMI_MESSAGES),
+    "HTTP": FuzzTarget(_http, examples.HTTP, HTTP_CHUNK_BYTES, examples.LONG_HTTP),
+    "JSON bodies": FuzzTarget(
+        lambda data: parse_body(data, JSON_TYPE), examples.SETTINGS, JSON_BYTES, examples.LONG_JSON
+    ),
+    "form bodies": FuzzTarget(_form, examples.FORMS, JSON_BYTES, examples.LONG_FORMS),
+    "multipart": FuzzTarget(_multipart, examples.MULTIPART, UPLOAD_CHUNK_BYTES, examples.LONG_MULTIPART),
+    "ranges": FuzzTarget(_range, examples.RANGES, 64 * KILOBYTE, examples.LONG_RANGES),
+    "Accept and file names": FuzzTarget(_accept, examples.ACCEPT, 64 * KILOBYTE, examples.LONG_ACCEPT),
+    "query": FuzzTarget(_query, examples.QUERIES, 64 * KILOBYTE, examples.LONG_QUERIES),
+    "WAV": FuzzTarget(_audio_file, examples.WAV_FILES, UPLOAD_CHUNK_BYTES, examples.LONG_WAV_FILES),
+    "settings": FuzzTarget(_settings, examples.SETTINGS, JSON_BYTES, (*examples.LONG_SETTINGS, *examples.LONG_JSON)),
+    "accounts and users": FuzzTarget(
+        _directory, examples.SETTINGS, JSON_BYTES, (*examples.LONG_SETTINGS, *examples.LONG_JSON)
+    ),
+    "KEY=VALUE": FuzzTarget(_assignments, examples.ASSIGNMENTS, LINE_BYTES, examples.LONG_ASSIGNMENTS),
+    "mail addresses": FuzzTarget(_mail_address, examples.MAIL_ADDRESSES, LINE_BYTES, examples.LONG_MAIL_ADDRESSES),
     "mail texts": FuzzTarget(_mail_texts, examples.MAIL_TEXTS, KILOBYTE),
-    "caller ids": FuzzTarget(_caller_id, examples.CALLER_IDS, LINE_BYTES),
-    "people CSV": FuzzTarget(partial(_people, parse_csv), examples.PEOPLE_CSV, 8 * KILOBYTE),
-    "people YAML": FuzzTarget(partial(_people, parse_yaml), examples.PEOPLE_YAML, 2 * KILOBYTE),
+    "caller ids": FuzzTarget(_caller_id, examples.CALLER_IDS, LINE_BYTES, examples.LONG_CALLER_IDS),
+    "people CSV": FuzzTarget(partial(_people, parse_csv), examples.PEOPLE_CSV, 8 * KILOBYTE, examples.LONG_PEOPLE_CSV),
+    "people YAML": FuzzTarget(
+        partial(_people, parse_yaml), examples.PEOPLE_YAML, 2 * KILOBYTE, examples.LONG_PEOPLE_YAML
+    ),
     "names and numbers": FuzzTarget(_names, examples.NAMES, LINE_BYTES),
-    "backup manifest": FuzzTarget(read_manifest, examples.MANIFESTS, 10_000),
+    "backup manifest": FuzzTarget(read_manifest, examples.MANIFESTS, 10_000, examples.LONG_JSON),
 }
