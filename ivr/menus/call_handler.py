@@ -122,7 +122,8 @@ class CallHandler:
         if interrupted_call and not session and await _had_reached_beep(call):
             return None
         mailbox, is_specified = (session.mailbox, True) if session else await find_mailbox(call_context)
-        record.box_id = mailbox.id if mailbox else None
+        if mailbox:  # Of several mailboxes the first that exists, maybe one of another account.
+            record.account_id, record.box_id = mailbox.account_id, mailbox.id
         if mailbox and not session:
             voice.switch_to(*_languages_before_sign_in(call_context, mailbox))
         try:

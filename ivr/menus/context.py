@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+import structlog
+
 from ivr.audio.formats import Sound
-from ivr.call.arguments import DIALPLAN_REQUESTS
+from ivr.call.arguments import DIALPLAN_REQUESTS, Action, Recipient
 from ivr.call.base import Call
 from ivr.clock import Clock
 from ivr.directory.audit_log import AuditLog
@@ -25,6 +27,8 @@ from ivr.menus.call_language import owner_languages
 from ivr.prompts.voice import Prompt, Voice
 from ivr.storage.protocols import MessageStore, UndeliveredMailStore
 from ivr.storage.records import SIGNED_IN, Actor, AuditAction, Caller, Door
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,7 @@ class CallContext:
         incoming = self.call.incoming
         source = incoming.endpoint if self.user and incoming.endpoint else None
         return PinAttempt(
-            account_id=self.account.id,
+            account_id=mailbox.account_id if mailbox else self.account.id,
             box_id=mailbox.id if mailbox else None,
             source=source or f"{incoming.trunk} {incoming.caller_number or 'anonymous'}",
             own_phone=mailbox is not None and source is not None and self.is_owner(mailbox),
@@ -155,7 +159,10 @@ class OwnerSession:
 
 
 async def find_mailbox(call_context: CallContext) -> tuple[Mailbox | None, bool]:
-    """Return the mailbox, and whether the call named one. (None, True): the named mailbox does not exist."""
+    """Return the mailbox, and whether the call named one. (None, True): the named mailbox does not exist.
+
+    For a caller's message to several mailboxes it is the first that exists and is enabled.
+    """
     call, services = call_context.call, call_context.services
     arguments = call.incoming.arguments
     box_id = (await call.get_variable(arguments.var) if arguments.var else "") or arguments.id
@@ -163,11 +170,30 @@ async def find_mailbox(call_context: CallContext) -> tuple[Mailbox | None, bool]
         return await _find_in_account(call_context, box_id), True
     if arguments.number:
         by_number = services.boxes.find_by_number(call_context.account.id, arguments.number)
-        return await call.run_while_listening(by_number), True
+        mailbox = await call.run_while_listening(by_number)
+        if arguments.action is Action.LEAVE and not (mailbox and mailbox.settings.enabled):
+            further = await call.run_while_listening(find_recipients(call_context, arguments.copies))
+            mailbox = next(iter(further), mailbox)
+        return mailbox, True
     if arguments.action in DIALPLAN_REQUESTS:
         return None, False  # The dialplan names the mailbox; the phone does not.
     mailbox = await call.run_while_listening(_find_by_user(call_context))
     return mailbox, mailbox is not None
+
+
+async def find_recipients(call_context: CallContext, recipients: Iterable[Recipient]) -> list[Mailbox]:
+    """Return the mailboxes that a dialplan names, each once. Those that are missing or disabled are logged."""
+    directory, found = call_context.services.directory, dict[str, Mailbox]()
+    for recipient in recipients:
+        account = call_context.account
+        if recipient.account:
+            account = await directory.find_account_of_context(recipient.account) or account
+        mailbox = await call_context.services.boxes.find_by_number(account.id, recipient.number)
+        if mailbox and mailbox.settings.enabled:
+            found[mailbox.id] = mailbox
+        else:
+            log.warning("dialplan.recipient", number=recipient.number, account=account.name, reason="no such mailbox")
+    return list(found.values())
 
 
 async def _find_by_user(call_context: CallContext) -> Mailbox | None:

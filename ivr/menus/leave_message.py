@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
 from ivr.audio.formats import Sound
-from ivr.call.arguments import Recipient
-from ivr.errors import NotFound, UnplayableSound
+from ivr.errors import UnplayableSound
 from ivr.mailbox.delivery import COPIES_PAYLOAD_KEY, find_copy_recipients
 from ivr.mailbox.mailbox import MIN_RECORDING_MS, Mailbox
 from ivr.menus import dialplan_status
@@ -28,11 +28,15 @@ log = structlog.get_logger()
 
 
 class LeaveMessage(Recorder):
-    """A caller leaves a message in `mailbox`."""
+    """A caller of `mailbox` leaves a message. The first of `recipients` gets it, the others get copies.
 
-    def __init__(self, call_context: CallContext, mailbox: Mailbox) -> None:
+    They are not full; `mailbox` is the first of them unless it is.
+    """
+
+    def __init__(self, call_context: CallContext, mailbox: Mailbox, recipients: Sequence[Mailbox]) -> None:
         super().__init__(call_context)
         self._mailbox = mailbox
+        self._recipient, *self._copy_recipients = recipients
         self._urgent = call_context.call.incoming.arguments.urgent
         """The caller's mark; it also holds for a take that is recorded again."""
         self._operator_chosen = False
@@ -58,42 +62,16 @@ class LeaveMessage(Recorder):
 
     async def _begin_take(self) -> Take:
         return await self.services.takes.begin(
-            self._mailbox.account_id,
-            self._mailbox.id,
+            self._recipient.account_id,
+            self._recipient.id,
             RecordingPurpose.MESSAGE,
             self.call_context.recording_source,
             {
                 "urgent": self._urgent,
                 "caller_user_id": self.call_context.user and self.call_context.user.id,
-                COPIES_PAYLOAD_KEY: await self._copy_recipient_ids(),
+                COPIES_PAYLOAD_KEY: [mailbox.id for mailbox in self._copy_recipients],
             },
         )
-
-    async def _copy_recipient_ids(self) -> list[str]:
-        """Return the ids of the mailboxes that get a copy. A missing or full one is logged and left out."""
-        box_ids: list[str] = []
-        account_id, copy_to = self._mailbox.account_id, self._mailbox.settings.copy_to
-        own_copies = [Recipient(number, account_id) for number in copy_to]
-        for recipient in (*self.call.incoming.arguments.copies, *own_copies):
-            try:
-                box = await self._find_recipient_box(recipient)
-            except NotFound as error:
-                log.warning("dialplan.copy", number=recipient.number, reason=str(error))
-                continue
-            if await self.services.capacity.is_full(box):
-                log.warning("dialplan.copy", number=recipient.number, reason="the mailbox is full")
-            elif box.id not in (self._mailbox.id, *box_ids):
-                box_ids.append(box.id)
-        return box_ids
-
-    async def _find_recipient_box(self, recipient: Recipient) -> Mailbox:
-        directory, account = self.services.directory, self.call_context.account
-        if recipient.account:
-            account = await directory.find_account_of_context(recipient.account) or account
-        box = await self.services.boxes.find_by_number(account.id, recipient.number)
-        if box is None or not box.settings.enabled:
-            raise NotFound(f"there is no mailbox {recipient.number} in the account {account.name}")
-        return box
 
     async def _review_take(self, take: Take, mailbox: Mailbox, length_ms: int) -> ReviewChoice:
         if not mailbox.settings.review:
@@ -112,7 +90,7 @@ class LeaveMessage(Recorder):
     async def _store_take(self, take: Take) -> None:
         marked = replace(take, payload={**(take.payload or {}), "urgent": self._urgent})
         copies_for = await find_copy_recipients(marked, self.services.boxes)
-        message = await self.services.delivery.deliver(marked, self._mailbox, copies_for)
+        message = await self.services.delivery.deliver(marked, self._recipient, copies_for)
         await dialplan_status.report_message_left(self.call, message)
         self.call.journal.note("message left", message=message.id, length_ms=message.length_ms, urgent=message.urgent)
 
@@ -129,10 +107,10 @@ class LeaveMessage(Recorder):
                 await super()._play_beep()
 
     async def _max_duration_ms(self, mailbox: Mailbox) -> int:
-        """Limit the recording to the mailbox's capacity, but not below the minimum.
+        """Limit the recording to the capacity of the mailbox that it goes to, but not below the minimum.
 
-        The mailbox may have become full during the call; the caller may speak nevertheless.
+        That mailbox may have become full during the call; the caller may speak nevertheless.
         """
         max_length_ms = await super()._max_duration_ms(mailbox)
-        remaining_ms = await self.services.capacity.remaining_ms(mailbox)
+        remaining_ms = await self.services.capacity.remaining_ms(self._recipient)
         return max_length_ms if remaining_ms is None else min(max_length_ms, max(remaining_ms, MIN_RECORDING_MS))

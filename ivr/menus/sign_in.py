@@ -85,7 +85,8 @@ class SignIn(Menu):
 
     @property
     def _account_settings(self) -> VoicemailSettings:
-        return self.services.boxes.voicemail_settings_for(self.call_context.account)
+        account = self._mailbox.account if self._mailbox else self.call_context.account
+        return self.services.boxes.voicemail_settings_for(account)
 
     async def _leave(self) -> NextStep:
         return self._parent or await self.say_goodbye()

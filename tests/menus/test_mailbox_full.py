@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ivr.directory.models import Account
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import MediaKind
 from tests.support.app_fixture import AppFixture
@@ -18,7 +19,7 @@ MS_PER_MEGABYTE = 62_500
 
 
 async def call_box(app: AppFixture, *script: ScriptStep, **options: Any) -> ScriptedCall:
-    return await app.run_call(script, path="leave", number="1000", **options)
+    return await app.run_call(script, path="leave", **{"number": "1000", **options})
 
 
 async def box_with_limit(app: AppFixture, max_messages: int) -> Mailbox:
@@ -169,3 +170,51 @@ async def test_concurrent_recordings_are_both_kept_over_quota(app: AppFixture) -
 
     await call_box(app, Meanwhile(BEEP, another), Speak(50_000, then="hang-up"))
     assert len(await app.messages(box)) == 2
+
+
+SECOND_NUMBER = "The person at extension one zero zero one is not available."
+
+
+@pytest.mark.parametrize(
+    ("first", "number", "greeting"),
+    [
+        ("full", "1000&1001&1002", NUMBER),
+        ("out of space", "1000&1001&1002", NUMBER),
+        ("full with copy_to", "1000", NUMBER),
+        ("full twice", "1000&1000@demo&1001&1002", NUMBER),
+        ("disabled", "1000&1001&1002", SECOND_NUMBER),
+        ("missing", "1999&1001&1002", SECOND_NUMBER),
+        ("of another account", "1999&1001@sales&1002", SECOND_NUMBER),
+    ],
+)
+async def test_message_for_several_mailboxes_reaches_all_but_the_first(
+    app: AppFixture, first: str, number: str, greeting: str
+) -> None:
+    """A mailbox that cannot take a message keeps it from no other one, and its owner hears that it is full."""
+    unlike: dict[str, dict[str, Any]] = {
+        "out of space": {"quota_mb": 1},
+        "disabled": {"enabled": False},
+        "full with copy_to": {"max_message_count": 1, "copy_to": ["1001", "1002"]},
+    }
+    box = await app.create_box(**unlike.get(first, {"max_message_count": 1}))
+    await app.create_message(box, s=60 if first == "out of space" else 1)
+    demo = app.account
+    if first == "of another account":
+        app.account = await app.container.directory.create_account(Account(name="sales", realm="sales.example"))
+    others = [await app.create_box("1001")]
+    app.account = demo
+    others.append(await app.create_box("1002"))
+    phone = await app.run_call([Speak(3000)], path="leave", number=number)
+    assert phone.texts[0] == greeting
+    assert phone.status == "DONE"
+    assert [len(await app.messages(mailbox)) for mailbox in (box, *others)] == [1, 1, 1]
+    notified = [box_id for kind, box_id in await outbox_kinds(app) if kind == "box_full"]
+    assert notified == ([box.id] if "full" in first or "space" in first else [])
+
+
+async def test_caller_of_several_mailboxes_hears_full_if_all_are(app: AppFixture) -> None:
+    for number in ("1000", "1001"):
+        await app.create_message(await app.create_box(number, max_message_count=1))
+    phone = await call_box(app, number="1000&1001&1999")
+    assert phone.texts == [NUMBER, FULL]
+    assert phone.status == "FULL"

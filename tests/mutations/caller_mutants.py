@@ -101,7 +101,7 @@ MUTANTS = (
         "C19",
         "ivr/menus/caller_entry.py",
         "return MailboxFull(call_context, mailbox)",
-        "return LeaveMessage(call_context, mailbox)",
+        "return LeaveMessage(call_context, mailbox, [mailbox])",
     ),
     Mutant(
         "C20", "ivr/mailbox/mailbox.py", "0 < self.max_messages <= self.messages", "self.max_messages <= self.messages"
