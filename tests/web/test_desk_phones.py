@@ -130,6 +130,14 @@ async def test_phone_without_basic_carries_its_secret_along(app: AppFixture, pho
     screen = await desk_phone.open(f"/phone/cisco/?key={secret}")
     assert all(f"key={secret}" in link for link in screen.links)
     assert (await desk_phone.open(screen.entries[0][1])).dials == [dial_string(box, message)]
+    for n in range(PAGE_SIZE):
+        await app.create_message(box, folder="deleted", s=0.5, age_s=60 * n)
+        await app.create_message(box, folder="deleted", s=0.5, age_s=60 * n)
+    desk_phone.http.headers["Host"] = f"{'voicemail-' * 6}.example.com"  # A Cisco reads 256 characters of an address.
+    screen = await desk_phone.open(f"/phone/cisco/box/{box.id}?folder=deleted&key={secret}")
+    [older] = [link for text, link in screen.entries if text == "Older messages"]
+    desk_phone.http.headers.pop("Host")
+    assert len((await desk_phone.open(f"/{older.split('/', 3)[3]}")).entries) == PAGE_SIZE + 1
 
 
 async def test_many_mailboxes_are_read_part_by_part(app: AppFixture, phone: Dialler) -> None:

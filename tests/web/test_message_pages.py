@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from html import escape, unescape
@@ -235,8 +234,9 @@ async def test_caller_and_transcript_are_text_whatever_they_contain(
     assert '"' in download.headers["content-disposition"]
 
 
-@pytest.mark.parametrize("query", ["folder=x", "folder=%3Cscript%3E", "after=x", "after=W10", "after=WzEsMl0",
-                                   "folder=new&done=delete&id=%3Cb%3E&lost=%3Cb%3E", "done=%3Cb%3E"])  # fmt: skip
+@pytest.mark.parametrize("query", ["folder=x", "folder=%3Cscript%3E", "after=x", "after=1.", "after=.a", "after=1e5.a",
+                                   "after=1.a'", "folder=new&done=delete&id=%3Cb%3E&lost=%3Cb%3E",
+                                   "done=%3Cb%3E"])  # fmt: skip
 async def test_forged_addresses_get_an_answer_without_their_markup(
     app: AppFixture, browser: Browser, box: Mailbox, query: str
 ) -> None:
@@ -310,9 +310,7 @@ async def test_ten_thousand_messages_are_read_in_parts_that_cost_the_same(
         assert "<html" not in browser.page.text
         seen += 50
         assert browser.rows[-1].startswith(f"{seen - 1:05}")
-    deep = f"/page/box/{box.id}?part=1&after="
-    key = json.dumps([message.time - 9990 * 60, f"201605-{9990:032x}"]).encode()
-    await browser.open(deep + base64.urlsafe_b64encode(key).decode().rstrip("="))
+    await browser.open(f"/page/box/{box.id}?part=1&after={message.time - 9990 * 60}.201605-{9990:032x}")
     assert [row.split()[0] for row in browser.rows] == [f"{n:05}" for n in range(9991, 10001)]
 
 
