@@ -25,7 +25,10 @@ class CallBackRefusal(StrEnum):
 
 
 def find_refusal(mailbox: Mailbox, message: Message, *, by_own_phone: bool) -> CallBackRefusal | None:
-    """Return why an owner may not call back; None: they may. `by_own_phone`: a phone of the installation calls."""
+    """Return why an owner may not call back; None: they may. `by_own_phone`: a phone of the installation calls.
+
+    The page always calls by such a phone, which rings first, whatever has opened the session.
+    """
     system = mailbox.voicemail_settings
     if system.should_disable_callback or not identify(message.caller).number:
         return CallBackRefusal.NOT_AVAILABLE

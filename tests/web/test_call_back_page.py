@@ -95,6 +95,7 @@ async def test_own_phone_rings_and_goes_on_in_the_context_for_call_backs(
 ) -> None:
     app, phones = call_app
     box = await app.create_box("1000", app.alice)
+    assert box.voicemail_settings.should_disable_offnet_callback, "an endpoint of the installation calls"
     await phone_browser.sign_in_by_pin()
     assert "Your phone rings: pick it up, and it calls 2001." in await call_back(app, phone_browser, box)
     [call] = phones.calls

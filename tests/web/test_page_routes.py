@@ -5,12 +5,16 @@ A new route is walked without a line here. What is open without a session, and w
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
+from lxml import etree
+from lxml.html import document_fromstring
 from starlette.routing import Route
 
 from ivr.api.audio_links import message_page_path
@@ -24,14 +28,16 @@ from ivr.web.page_app import build_page_app
 from tests.support.app_fixture import AppFixture
 from tests.web.conftest import PASSWORD, Browser
 from tests.web.desk_phone import DeskPhone
+from tests.web.hostile_texts import EVIL, set_languages, store_hostile_texts
 from tests.web.test_link_pages import link_to
 
+LANGUAGES = ("en", "es", "fr", "it", "pt", "de")
 LINK = message_page_path("{box_id}", "{message_id}")
 PUBLIC = {"/", "/page/sign-in", "/page/static/{name}"}
 """Routes that need no session. Those below `LINK` need its signature instead."""
 WITHOUT_TOKEN = {"/page/sign-in", LINK, f"{LINK}/heard"}
 """Forms without a token: no session is there to steal. Forms of other sites are refused all the same."""
-UNRECORDED_TABLES = ("tokens", "failures", "audit", "sqlite_")
+UNRECORDED_TABLES = ("tokens", "auth_attempts", "audit", "sqlite_")
 """What a refused request may leave: when a session was used, tries, and its trace."""
 
 
@@ -273,3 +279,48 @@ async def test_no_screen_of_a_desk_phone_shows_mailboxes_and_messages_of_others(
                 assert (await phone.open(url)).text == "This page or message does not exist, or not any more."
                 assert phone.response.headers["x-frame-options"] == "DENY"
     await phone.http.aclose()
+
+
+async def test_stored_texts_are_text_in_every_view_and_language(app: AppFixture, browser: Browser, site: Site) -> None:
+    await sign_in(app, browser, "system")
+    await browser.open(f"/page/box/{site.own.box_id}")
+    await store_hostile_texts(app, site.own)
+    link = link_to(app, site.own).partition("?")[2]
+    paths = [site.fill(path, site.own).replace("/call1", "/evil") for method, path in routes_of(app) if method == "GET"]
+    box = f"/page/box/{site.own.box_id}"
+    search, message = urlencode({"q": EVIL}), f"{box}/message/{site.own.id}"
+    forged = urlencode({"folder": "new", "done": "delete", "id": EVIL, "lost": EVIL, "call_back": EVIL, "notice": EVIL})
+    paths += [
+        f"{box}?{forged}",
+        f"{message}?{forged}",
+        f"{message}?{search}",
+        f"{box}/settings?{forged}",
+        f"/?{forged}",
+    ]
+    paths += [f"{box}/search?{search}", f"{box}/search?q=evil", f"{box}/search?q=evil&part=1"]
+    paths += [f"/page/admin/{app.account.id}/calls?{urlencode({'caller': EVIL, 'box': EVIL})}"]
+    for language in LANGUAGES:
+        await set_languages(app, site.own, language)
+        shown = 0
+        for path in paths:
+            if path.endswith("/live"):
+                continue
+            response = await browser.http.get(path + ("&" if "?" in path else "?") + link, follow_redirects=True)
+            assert response.status_code in (200, 400, 404), (path, response.status_code)
+            if not response.headers.get("content-type", "").startswith("text/html"):
+                continue
+            assert find_injected(response.text) == [], path
+            assert response.headers["content-language"].startswith(language), path
+            shown += "evil()" in response.text
+        assert shown > 12, "hostile texts are seen in many views"
+
+
+def find_injected(html: str) -> list[str]:
+    """Return what of a page is more than text: scripts, pictures, handlers, styles, computed templates."""
+    elements = list(document_fromstring(html).iter(etree.Element))
+    found = [str(element.tag) for element in elements if element.tag in ("img", "svg")]
+    for element in elements:
+        found += [name for name in element.attrib if name.startswith("on") or name == "style"]
+        if element.tag == "script" and not (element.get("src") or "").startswith("/page/static/"):
+            found.append("script")
+    return found + re.findall(r"evil\(\)&gt;49", html)

@@ -49,6 +49,13 @@ class IncomingCall:
         self.reject_if_ringing(status, reason)
         await self._line.agent.wait_for_ack(self.invite)
 
+    async def redirect(self, number: str) -> None:
+        """Forwards the call to a number of the caller's server; returns when the caller has acknowledged that."""
+        self.is_ringing = False
+        self._reply(302, "Moved Temporarily", contact=f"<sip:{number}@{self._peer[0]}:{self._peer[1]}>")
+        self._line.changes.notify_all()
+        await self._line.agent.wait_for_ack(self.invite)
+
     async def wait_until_cancelled(self, within_s: float = 10) -> None:
         """Waits until the caller has given up; StillUp when it still rings."""
         if not await self._line.changes.wait_for(lambda: not self.is_ringing, within_s):
@@ -61,8 +68,16 @@ class IncomingCall:
             self._reply(status, reason)
             self._line.changes.notify_all()
 
-    def _reply(self, status: int, reason: str, headers: tuple[tuple[str, str], ...] = (), body: bytes = b"") -> None:
-        every = ("Contact", self._dialog.contact), ALLOW
+    def _reply(
+        self,
+        status: int,
+        reason: str,
+        headers: tuple[tuple[str, str], ...] = (),
+        body: bytes = b"",
+        *,
+        contact: str = "",
+    ) -> None:
+        every = ("Contact", contact or self._dialog.contact), ALLOW
         self._line.agent.respond(
             self.invite,
             self._peer,
