@@ -80,7 +80,7 @@ class VoicemailSettings(BaseModel):
     should_disable_callback: bool = Field(False, description="Disable call-back from the message menu.")
     should_disable_offnet_callback: bool = Field(
         True,
-        description="Allow call-back only from endpoints of the installation. The page lets such an endpoint ring first.",
+        description="Allow call-back only from endpoints of the installation. The page rings such an endpoint first.",
     )
     mail_audio: Literal["attachment", "link"] = Field(
         "attachment",
