@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import quote, unquote
 
@@ -29,23 +29,28 @@ _WITHHELD_WORDS = _words(
     " clir anonym unterdrückt privat geheim anonyme masqué masquée privé privée secret secrète anónimo anonimo anônimo"
     " oculto oculta privado privada retenido retenida nascosto nascosta privato privata riservato riservata retido"
     " ukryty zastrzeżony anoniem verborgen afgeschermd hemligt skjult"
+    " anonymer anonymes geheime privater unterdrückte unterdrückter caché cachée masked incognito"
 )
 _UNKNOWN_WORDS = _words(
-    "unknown unavailable unassigned unidentified unlisted invalid none null nil undefined asterisk o pstn payphone"
-    " unbekannt unbekannte unbekannter inconnu inconnue indisponible desconocido desconocida sconosciuto sconosciuta"
-    " desconhecido desconhecida nieznany onbekend okänt ukendt ukjent"
+    "unknown unavailable unavail unassigned unidentified unlisted invalid none null nil undefined asterisk o pstn"
+    " payphone unbekannt unbekannte unbekannter inconnu inconnue indisponible desconocido desconocida sconosciuto"
+    " sconosciuta desconhecido desconhecida nieznany onbekend okänt ukendt ukjent indisponível"
 )
 _NEUTRAL_WORDS = _words(
-    "caller call calling callerid cid id clid number phone name line user party display no not by the with without is"
-    " of out area available provided keine kein rufnummer nummer anrufer anruf teilnehmer sans numéro numero appel"
-    " appelant número llamada llamante chiamata chiamante sem chamada numer"
+    "caller call calling callerid cid id clid cli number phone name line user party display no not by the with"
+    " without is of out area available provided keine kein rufnummer nummer anrufer anruf teilnehmer sans numéro numero"
+    " appel appelant número llamada llamante chiamata chiamante sem chamada numer"
+    " identified identity verfügbar identifiziert identität disponible identifié identifiée identité identificado"
+    " identificada identidad disponibile identificato identità disponível identidade nicht non não pas niet beschikbaar"
 )
 """They say nothing by themselves: "Caller ID Blocked" is a withheld number, and "Private Equity" is a name."""
-_ABSENCE_WORDS = _words("no not out keine kein sans sem without")
+_ABSENCE_WORDS = _words("no not out keine kein nicht sans sem non não pas niet without")
 _ALL_WORDS = _WITHHELD_WORDS | _UNKNOWN_WORDS | _NEUTRAL_WORDS
 _WORD = re.compile(r"[^\W\d_]+")
-_JOINED_WORD = re.compile("|".join(sorted((word for word in _ALL_WORDS if len(word) > 1), key=len, reverse=True)))
-"""Of a text without blanks, such as `PrivateNumber`."""
+_JOINED_WORD = re.compile(
+    "|".join(sorted((word for word in _ALL_WORDS - {"non"} if len(word) > 1), key=len, reverse=True))
+)
+"""Of a text without blanks, such as `PrivateNumber`. "non" would take a letter of `nonumber`."""
 _QUOTED = re.compile(r'\s*"([^"]*)"\s*')
 _QUOTED_PAIR = re.compile(r"\\(.)")
 _ZEROS = re.compile(r"0{6,}")
@@ -53,11 +58,13 @@ _ZEROS = re.compile(r"0{6,}")
 _SCHEME = re.compile(r"(sips?|tel|callto|h323|im|pres|xmpp):", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[\s().\-/]+")
 _NATIONAL_ZERO = re.compile(r"^((?:\+|00)[0-9 ]+)\(0\)")
-_DOUBLE_PREFIX = re.compile(r"^(00|\+)\+")
+_DOUBLE_PREFIX = re.compile(r"^(00|\+)\+(00)?|^\+00(?=[1-9])")
 _DIRECT_EXTENSION = re.compile(r"(?<=[0-9]{6})(ext|extension|x)[0-9]{1,6}", re.IGNORECASE)
 """Behind the number of a switchboard; it cannot be dialled with it."""
 _NUMBER = re.compile(r"\+?[0-9*#]+")
 MAX_E164_DIGITS = 15
+ZERO_IS_PART_OF_NUMBER = frozenset({"39", "378", "225", "241", "242"})
+"""Countries without a national prefix, whose numbers may begin with 0, also behind the country code: +39 06 in Rome."""
 MIN_NATIONAL_DIGITS = 4
 """A shorter number is one of the site, though it begins with the national prefix."""
 MAX_NUMBER_LENGTH = 32
@@ -142,11 +149,11 @@ def _clean_number(text: str) -> str:
 
 
 def _plain_sign(character: str) -> str:
-    """Return a digit of any script as 0 to 9, a dash of any length as -, and nothing for a mark of direction."""
+    """Return a digit of any script as 0 to 9, any dash as -, and nothing for a mark of direction or a control."""
     if character.isdigit() and not character.isascii():
         return str(unicodedata.digit(character))
     category = unicodedata.category(character)
-    return "-" if category == "Pd" else "" if category == "Cf" else character
+    return "-" if category == "Pd" else "" if category in ("Cf", "Cc") else character
 
 
 def _clean_name(text: str) -> str:
@@ -167,7 +174,7 @@ def _words_of_no_name(text: str) -> frozenset[str]:
     """Return the words of a text that says that there is no name or number; none if it is a name."""
     if any(map(str.isdigit, text)):
         return frozenset()
-    words = _WORD.findall(unicodedata.normalize("NFC", text).lower())
+    words = _WORD.findall(unicodedata.normalize("NFC", text).lower().replace("n/a", "unavailable"))
     if len(words) == 1 and words[0] not in _ALL_WORDS:
         parts = _JOINED_WORD.findall(words[0])
         words = parts if "".join(parts) == words[0] else words
@@ -198,10 +205,12 @@ def dial_forms(number: str, plan: NumberPlan, forms: Sequence[DialForm]) -> list
     """Return the ways in which `number` can be dialled, in the order of `forms`; empty if it cannot be dialled."""
     if not re.fullmatch(r"\+?[0-9]+", number):
         return []
+    if plan.country_code in ZERO_IS_PART_OF_NUMBER:
+        plan = replace(plan, national_prefix="")
     e164 = _to_e164(number, plan)
     if plan.country_code and plan.national_prefix == "0":  # No number has this zero behind the country code.
         e164 = re.sub(f"^{plan.country_code}0+", plan.country_code, e164)
-    if len((e164 or number).lstrip("+")) > MAX_E164_DIGITS:
+    if len((e164 or number).lstrip("+")) > MAX_E164_DIGITS or (e164 and e164 == plan.country_code):
         return []
     by_form: dict[str, str] = {"received": number}
     if e164:

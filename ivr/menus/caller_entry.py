@@ -29,15 +29,16 @@ async def entry_menu(call_context: CallContext, mailbox: Mailbox | None) -> Next
     if mailbox.settings.announcement_only:
         return Announcement(call_context, mailbox)
     recipients = await call_context.call.run_while_listening(_find_recipients(call_context, mailbox))
-    if mailbox.id not in {recipient.id for recipient in recipients}:
-        await call_context.call.run_while_listening(_notify_owner(call_context, mailbox))
     if not recipients:
         return MailboxFull(call_context, mailbox)
     return LeaveMessage(call_context, mailbox, recipients)
 
 
 async def _find_recipients(call_context: CallContext, called: Mailbox) -> list[Mailbox]:
-    """Return the mailboxes that a caller's message is for: those of the dialplan and of `copy_to` that are not full."""
+    """Return the mailboxes that a caller's message is for: those of the dialplan and of `copy_to` that are not full.
+
+    The owners of full ones are notified.
+    """
     arguments, copy_to = call_context.call.incoming.arguments, called.settings.copy_to
     own_copies = [Recipient(number, called.account_id) for number in copy_to]
     found = [called, *await find_recipients(call_context, (*arguments.copies, *own_copies))]
@@ -45,6 +46,7 @@ async def _find_recipients(call_context: CallContext, called: Mailbox) -> list[M
     for mailbox in {mailbox.id: mailbox for mailbox in found}.values():
         if await call_context.services.capacity.is_full(mailbox):
             log.warning("dialplan.recipient", number=mailbox.number, reason="the mailbox is full")
+            await _notify_owner(call_context, mailbox)
         else:
             recipients.append(mailbox)
     return recipients

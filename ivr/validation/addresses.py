@@ -34,7 +34,9 @@ def mail_address(text: str) -> str:
     if "<" in address or ">" in address or '"' in address:
         raise BadInput(f"{text!r} is not an address alone: leave out the name, {EXAMPLE}")
     if _SEPARATORS.search(address) or address.count("@") > 1:
-        raise BadInput(f"{text!r} is not one address: {EXAMPLE}; several belong in the list notify_email_addresses")
+        raise BadInput(
+            f"{text!r} is not one address: {EXAMPLE}; notify_email_addresses takes several, with commas between them"
+        )
     local_part, at, domain = address.partition("@")
     if not (at and _is_local_part(local_part) and _is_mail_domain(domain)) or len(address.encode()) > MAX_ADDRESS_BYTES:
         raise BadInput(f"{text!r} is not a mail address: {EXAMPLE}")

@@ -13,6 +13,7 @@ from tests.support.app_fixture import AppFixture
 from tests.support.scripted_call import HangUp, Press, ScriptStep
 
 GERMANY = NumberPlan("49")
+ITALY = NumberPlan("39")
 UNITED_STATES = NumberPlan("1", "011", "1")
 ALL_FORMS: tuple[DialForm, ...] = ("received", "plus", "international", "national")
 
@@ -50,6 +51,8 @@ ALL_FORMS: tuple[DialForm, ...] = ("received", "plus", "international", "nationa
         ("callto:+4930123456", "+4930123456"),
         ("sip:2001%40acme.example@proxy", "2001"),
         ("\uff12\uff10\uff10\uff11", "2001"),
+        ("+004930123456", "+4930123456"),
+        ("2001\x00", "2001"),
     ],
 )
 def test_number_is_found_in_every_form(text: str, number: str) -> None:
@@ -64,7 +67,8 @@ def test_number_is_found_in_every_form(text: str, number: str) -> None:
      "sip:anonymous@anonymous.invalid", "<sip:anonymous@anonymous.invalid>",
      '"Anonymous" <sip:anonymous@anonymous.invalid>', "anonymous@anonymous.invalid", "P", "Anonym",
      "Rufnummer unterdrückt", "anónimo", "Numéro privé", "masqué", "numero privato", "Caller ID Blocked",
-     "PrivateNumber", "Number withheld by caller", "Appel masqué", "numer zastrzeżony", "CLIR", "Unterdru\u0308ckt"],
+     "PrivateNumber", "Number withheld by caller", "Appel masqué", "numer zastrzeżony", "CLIR", "Unterdru\u0308ckt",
+     "Anonymer Anrufer", "Geheime Nummer", "Identité masquée", "Incognito", "Número anónimo", "Caller identity hidden"],
 )  # fmt: skip
 def test_withheld_number_is_neither_number_nor_name(text: str) -> None:
     identity = identify(Caller(text, "Anonymous"))
@@ -93,6 +97,14 @@ def test_withheld_number_is_neither_number_nor_name(text: str) -> None:
         "Numero sconosciuto",
         "not available",
         "nonumber",
+        "N/A",
+        "Unavail",
+        "No CLI",
+        "Rufnummer nicht verfügbar",
+        "Numéro non disponible",
+        "no identificado",
+        "Numero non identificato",
+        "Não disponível",
     ],
 )
 def test_unknown_caller_has_neither_number_nor_name(text: str) -> None:
@@ -119,6 +131,8 @@ def test_unknown_caller_has_neither_number_nor_name(text: str) -> None:
         ("2001", "sip:bob@example.org", "bob"),
         ("2001", "Private Equity GmbH", "Private Equity GmbH"),
         ("2001", "No", "No"),
+        ("2001", "Nana", "Nana"),
+        ("2001", "Identity AG", "Identity AG"),
         ("sip:p2001@example.org", "", "p2001"),
     ],
 )
@@ -147,6 +161,11 @@ def test_every_number_is_found_in_every_wrapping(number: str, form: str) -> None
     ("number", "plan", "forms"),
     [
         ("2001", GERMANY, ["2001"]),
+        ("+390612345", ITALY, ["+390612345", "00390612345", "0612345"]),
+        ("003903012345", ITALY, ["003903012345", "+3903012345", "03012345"]),
+        ("0612345", ITALY, ["0612345"]),
+        ("+49", GERMANY, []),
+        ("00490", GERMANY, []),
         ("+4930123456", GERMANY, ["+4930123456", "004930123456", "030123456"]),
         ("004930123456", GERMANY, ["004930123456", "+4930123456", "030123456"]),
         ("030123456", GERMANY, ["030123456", "+4930123456", "004930123456"]),

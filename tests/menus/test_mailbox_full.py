@@ -213,8 +213,11 @@ async def test_message_for_several_mailboxes_reaches_all_but_the_first(
 
 
 async def test_caller_of_several_mailboxes_hears_full_if_all_are(app: AppFixture) -> None:
-    for number in ("1000", "1001"):
-        await app.create_message(await app.create_box(number, max_message_count=1))
+    full = [await app.create_box(number, max_message_count=1) for number in ("1000", "1001")]
+    for box in full:
+        await app.create_message(box)
     phone = await call_box(app, number="1000&1001&1999")
     assert phone.texts == [NUMBER, FULL]
     assert phone.status == "FULL"
+    notified = {box_id for kind, box_id in await outbox_kinds(app) if kind == "box_full"}
+    assert notified == {box.id for box in full}
