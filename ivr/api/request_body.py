@@ -23,6 +23,7 @@ MAX_JSON_DEPTH = 50
 """Nesting of objects and arrays."""
 MAX_JSON_CONTAINERS = 10_000
 MAX_JSON_VALUES = 20_000
+JSON_CONTAINERS = (dict, list)
 MAX_JSON_MEMBERS = 1000
 MAX_FORM_FIELDS, MAX_FORM_ESCAPES = 1000, 20_000
 MAX_SIGN_IN_BYTES = 10_000
@@ -97,14 +98,14 @@ def _is_too_deep(document: Any) -> bool:
     """
     level, members = [document], 0
     for _ in range(MAX_JSON_DEPTH):
-        containers = [value for value in level if isinstance(value, dict | list)]
+        containers = [value for value in level if isinstance(value, JSON_CONTAINERS)]
         if not containers:
             return False
         members += sum(len(value) for value in containers if isinstance(value, dict))
         if members > MAX_JSON_MEMBERS:
             raise BadInput(f"JSON has too many members of objects: send at most {MAX_JSON_MEMBERS}")
         level = [inner for value in containers for inner in (value.values() if isinstance(value, dict) else value)]
-    return any(isinstance(value, dict | list) for value in level)
+    return any(isinstance(value, JSON_CONTAINERS) for value in level)
 
 
 def _finite_float(text: str) -> float:

@@ -27,7 +27,7 @@ CHECKOUT = Path(__file__).parents[2]
 TICK_S = 0.002
 MAX_WAIT_MS = 50.0
 SHARE = 0.95
-ATTACK_S = 0.5
+ATTACK_S = 0.3
 
 
 class LoopWaits:
@@ -55,29 +55,44 @@ def service_has_started() -> Iterator[None]:
     gc.unfreeze()
 
 
-@pytest.mark.parametrize("kind", attacks.KINDS)
-def test_call_does_not_wait_for_an_attack(tmp_path: Path, kind: str) -> None:
+def test_call_does_not_wait_for_an_attack(tmp_path: Path) -> None:
     with asyncio.Runner(loop_factory=CallsFirstLoop) as runner:
-        runner.run(_attack(tmp_path, kind))
+        waits = runner.run(_attack(tmp_path))
+    assert [*waits] == [*attacks.KINDS]
+    slow = {
+        kind: f"{SHARE:.0%} {measured.percentile_ms():.0f} ms, longest {max(measured.waits_ms):.0f} ms"
+        for kind, measured in waits.items()
+        if measured.percentile_ms() >= MAX_WAIT_MS or max(measured.waits_ms) >= 2 * MAX_WAIT_MS
+    }
+    assert not slow
 
 
-async def _attack(tmp_path: Path, kind: str) -> None:
+async def _attack(tmp_path: Path) -> dict[str, LoopWaits]:
+    """Return the waits during each kind of attack, one after the other against one service."""
     app = await AppFixture(tmp_path / "data").open()
     box = await app.create_box()
     token, _ = await app.container.tokens.create(app.account.id)
     target = {"token": token, "account": app.account.id, "box": box.id}
+    waits: dict[str, LoopWaits] = {}
     async with serve_api(app) as url:
-        command = [sys.executable, "-m", "tests.support.attacks", url, str(ATTACK_S), kind]
+        command = [sys.executable, "-m", "tests.support.attacks", url, str(ATTACK_S)]
         pipe = asyncio.subprocess.PIPE
         attacker = await asyncio.create_subprocess_exec(*command, cwd=CHECKOUT, stdin=pipe, stdout=pipe)
-        loop_waits = LoopWaits()
-        watching = asyncio.create_task(loop_waits.run_forever())
-        output, _ = await asyncio.wait_for(attacker.communicate(json.dumps(target).encode()), 120)
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
+        assert attacker.stdin
+        assert attacker.stdout
+        attacker.stdin.write(json.dumps(target).encode())
+        attacker.stdin.close()
+        async with asyncio.timeout(600):
+            for _ in attacks.KINDS:
+                measured = LoopWaits()
+                watching = asyncio.create_task(measured.run_forever())
+                kind, count = json.loads(await attacker.stdout.readline())
+                watching.cancel()
+                with suppress(asyncio.CancelledError):
+                    await watching
+                assert count > 0, f"the attack was not made: {kind}"
+                waits[kind] = measured
+            await attacker.wait()
         await app.container.conversion_pool.close()
     app.close()
-    assert json.loads(output)[1] > 0, "the attack was not made"
-    assert loop_waits.percentile_ms() < MAX_WAIT_MS
-    assert max(loop_waits.waits_ms) < 2 * MAX_WAIT_MS
+    return waits
