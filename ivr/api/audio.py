@@ -17,6 +17,7 @@ from ivr.api.audio_headers import (
     content_disposition,
     max_content_bytes,
     message_filename,
+    sends_audio,
 )
 from ivr.api.audio_links import audio_path, is_signed
 from ivr.api.auth import BoxDep, CurrentPrincipal, authenticate, extract_token, get_services, require_box
@@ -37,7 +38,6 @@ from ivr.validation.fields import CallerText, Label
 
 router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Audio"], route_class=DirectRoute)
 ZIP_TYPE = "application/zip"
-AUDIO_SENT = (200, 206)
 MISSING_FILE_VIOLATION = {"file": {"required": {"message": "Please provide a media file"}}}
 
 
@@ -126,7 +126,7 @@ async def get_audio(request: Request, access: AudioAccessDep) -> Response:
     rendition = await renditions.render(message, audio_format, max_content_bytes=max_content_bytes(request))
     filename = message_filename(box, message, rendition.audio_format.extension)
     response = await audio_response(request, rendition, filename)
-    if response.status_code in AUDIO_SENT:
+    if sends_audio(request, response):
         audit.record_fetch(request, box, message.id)
     return response
 

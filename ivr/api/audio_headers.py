@@ -148,6 +148,11 @@ async def audio_response(request: Request, rendition: RenderedAudio, filename: s
     return StreamingResponse(OpenAudioFiles(rendition).chunks(start, end), status, headers, content_type)
 
 
+def sends_audio(request: Request, response: Response) -> bool:
+    """Return whether a response of `audio_response` has audio, in whole or in part."""
+    return response.status_code in (200, 206) and not is_head(request)
+
+
 def _read_range(rendition: RenderedAudio, start: int, end: int) -> bytes:
     return b"".join(OpenAudioFiles(rendition).read(start, end))
 

@@ -24,9 +24,10 @@ from ivr.cli.support import (
 )
 from ivr.directory.audit_log import AuditedChange
 from ivr.directory.models import User
-from ivr.errors import IvrError, NotFound, describe_error
+from ivr.errors import BadInput, IvrError, NotFound, describe_error
 from ivr.mailbox.box_settings import ID_LENGTH
 from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.message_reference import message_reference
 from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.storage.records import Actor, AuditAction, AuditEntry, AuditQuery, Door
 
@@ -59,6 +60,8 @@ async def list_all(
     Newest first. An entry has no contents.
     """
     now = app.clock.now()
+    if message and not message_reference(message):
+        raise BadInput(f"{message!r} is not the id of a message: give it whole, as 'ivr message list' prints it")
     cutoff = int(now) - app.settings.retention.audit_days * DAY_S
     begin, end = parse_period(since, until, now, earliest=cutoff, latest=2**62)
     query = AuditQuery(
@@ -71,6 +74,8 @@ async def list_all(
         subject=message,
     )
     entries = await app.audit_store.find(query, limit)
+    if user and query.user == user and not await app.audit_store.find(AuditQuery(user=user), 1):
+        raise NotFound(f"there is no user {user!r}, and no entry of such a login or deleted user")
     print_table([await _row(app, entry) for entry in entries], COLUMNS, as_json)
 
 

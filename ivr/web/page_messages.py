@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ivr.api.audio_headers import audio_response, best_format, max_content_bytes, message_filename
+from ivr.api.audio_headers import audio_response, best_format, max_content_bytes, message_filename, sends_audio
 from ivr.audio.formats import WAV
 from ivr.errors import NotFound, PastRetention
 from ivr.mailbox.mailbox import Mailbox
@@ -17,8 +17,6 @@ from ivr.web.page_lists import count_folders, parse_search
 from ivr.web.page_rendering import PageRenderer
 from ivr.web.page_sessions import PageSession, Visitor, require_form_token, require_session
 from ivr.web.texts import Translator
-
-AUDIO_SENT = (200, 206)
 
 
 class MessagePages:
@@ -150,7 +148,7 @@ async def mark_heard(request: Request, visitor: Visitor, mailbox: Mailbox, messa
 
 
 def _record_fetch(request: Request, visitor: Visitor, mailbox: Mailbox, message: Message, response: Response) -> None:
-    if response.status_code in AUDIO_SENT:
+    if sends_audio(request, response):
         visitor.services.api.audit_log.record_soon(
             visitor.actor(request),
             AuditAction.FETCHED,

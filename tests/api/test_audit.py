@@ -46,12 +46,13 @@ async def test_audio_that_is_fetched_exported_and_deleted_is_recorded(
     ]
 
 
-async def test_not_modified_and_missing_audio_are_not_fetched(rest: RestClient, app: AppFixture) -> None:
+async def test_not_modified_head_and_missing_audio_are_not_fetched(rest: RestClient, app: AppFixture) -> None:
     box = await app.create_box("1000", app.alice)
     message = await rest.upload_message(box.id, tone())
     path = f"/{box.id}/messages/{message['media_id']}/raw"
     tag = (await rest.request("GET", path)).headers["ETag"]
     assert (await rest.request("GET", path, headers={"If-None-Match": tag})).status_code == 304
+    assert (await rest.request("HEAD", path)).status_code == 200
     assert (await rest.request("GET", f"/{box.id}/messages/202611-{'0' * 32}/raw")).status_code == 404
     assert [action for action, _ in await actions(app)] == ["added", "changed", "fetched"]
 

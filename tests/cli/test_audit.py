@@ -67,6 +67,14 @@ def test_deleted_box_keeps_its_entries(populated_ivr: Ivr) -> None:
     assert listed(populated_ivr, "--box", box["id"])[0]["action"] == "deleted"
 
 
+def test_filters_that_no_entry_can_have_are_refused(populated_ivr: Ivr) -> None:
+    """An empty list would be read as "it was never heard"."""
+    for message in ("202611", "xyz"):
+        assert "not the id of a message" in populated_ivr("audit", "list", "--message", message, fails=2).output
+    assert "no user 'alicia'" in populated_ivr("audit", "list", "--user", "alicia", fails=3).output
+    assert listed(populated_ivr, "--user", "alice") == []
+
+
 def test_unknown_action_is_refused(populated_ivr: Ivr) -> None:
     assert "settings-changed" in populated_ivr("audit", "list", "--action", "looked", fails=2).output
 
