@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.lab.lab import LabInfo
+from tests.lab.lab import RIVALS, LabInfo
 from tests.lab.processes import as_service_user
 from tests.lab.sip_phone import Clip, Phone, PhoneCall, Samples, Vocabulary
 from tests.lab.sip_phone.speech import speech
@@ -83,7 +83,7 @@ def lab() -> LabInfo:
 
 @cache
 def _vocabulary() -> Vocabulary:
-    vocabulary = Vocabulary.from_folder(SOUNDS / "en")
+    vocabulary = Vocabulary.from_folder(SOUNDS / "en", rivals_folder=RIVALS)
     vocabulary.prepare()
     return vocabulary
 

@@ -8,7 +8,7 @@ import pytest
 
 from ivr.prompts.languages import LANGUAGES
 from tests.asterisk.conftest import AdminClient, PhoneUser, RecognisedCall, claim_device
-from tests.lab.lab import LabInfo
+from tests.lab.lab import RIVALS, LabInfo
 from tests.lab.sip_phone import Vocabulary
 from tests.support.app_fixture import SOUNDS
 
@@ -16,7 +16,7 @@ from tests.support.app_fixture import SOUNDS
 async def test_spanish_session_goes_on_in_english_and_callers_still_hear_spanish(
     admin: AdminClient, lab: LabInfo, vocabulary: Vocabulary
 ) -> None:
-    spanish = Vocabulary.from_folder(SOUNDS / "es")
+    spanish = Vocabulary.from_folder(SOUNDS / "es", rivals_folder=RIVALS)
     keys = dict(zip(LANGUAGES, "123456789", strict=False))
     alice, bob = (PhoneUser(admin, lab, claim_device(lab), spanish) for _ in range(2))
     async with alice.phone, bob.phone:
@@ -50,7 +50,7 @@ async def test_spanish_session_goes_on_in_english_and_callers_still_hear_spanish
 
 @pytest.mark.parametrize("code", [code for code in LANGUAGES if code not in ("en", "es")])
 async def test_owner_and_caller_hear_their_language(code: str, admin: AdminClient, lab: LabInfo) -> None:
-    language, vocabulary = LANGUAGES[code], Vocabulary.from_folder(SOUNDS / code)
+    language, vocabulary = LANGUAGES[code], Vocabulary.from_folder(SOUNDS / code, rivals_folder=RIVALS)
     alice, bob = (PhoneUser(admin, lab, claim_device(lab), vocabulary) for _ in range(2))
 
     async def listen() -> None:

@@ -19,7 +19,7 @@ from tests.asterisk.conftest import AdminClient
 from tests.faults.run import FaultRun, RunPlan
 from tests.lab.asterisk_config import SipAccount
 from tests.lab.asterisk_root import AsteriskUnavailable, unavailable_reason
-from tests.lab.lab import Lab
+from tests.lab.lab import RIVALS, Lab
 from tests.lab.processes import StartFailed
 from tests.lab.sip_phone import Vocabulary
 from tests.support.app_fixture import SOUNDS
@@ -66,7 +66,7 @@ async def run_one_lab(plans: list[RunPlan], transport: str) -> int:
     failed = 0
     try:
         lab.start()
-        vocabulary = Vocabulary.from_folder(SOUNDS / "en")
+        vocabulary = Vocabulary.from_folder(SOUNDS / "en", rivals_folder=RIVALS)
         desk = AdminClient({**lab.environment, "IVR_LOG__LEVEL": "warning"})
         devices = [{"name": one.name, "password": one.password, "number": one.number} for one in lab.site.devices]
         for place, plan in enumerate(plans):

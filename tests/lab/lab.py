@@ -37,6 +37,8 @@ from tests.support.free_port import free_port
 CHECKOUT = Path(__file__).parents[2]
 ROOT = CHECKOUT / ".asterisk" / "root"
 SOUNDS = CHECKOUT / "sounds"
+RIVALS = CHECKOUT / ".asterisk" / "rivals"
+"""What each prompt could be mistaken for (`Vocabulary`): computed once, not by each of many processes."""
 PHONE_COUNT = 700
 """Each with a user and a box of its own: no test shares one with another."""
 PIN = "1379"

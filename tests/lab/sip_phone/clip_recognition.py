@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import get_ident
 from types import MappingProxyType
 
 import numpy as np
@@ -47,7 +51,9 @@ class Vocabulary:
         *,
         threshold: float = THRESHOLD,
         replaced: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+        rivals_folder: Path | None = None,
     ) -> None:
+        """With a folder, what the clips could be mistaken for is computed by the first of many processes."""
         self.replaced = replaced
         """The clips that a recording was played for, by its name: "phrase/message-1" for "Message" "one"."""
         self.threshold = threshold
@@ -56,13 +62,14 @@ class Vocabulary:
         self._by_name = {template.clip.name: template for template in self._templates}
         self._correlator = Correlator([template.onset for template in self._templates])
         self._rivals: dict[Clip, list[tuple[Template, int]]] = {}
+        self._rivals_folder = rivals_folder
 
     @classmethod
-    def from_folder(cls, folder: Path) -> Vocabulary:
+    def from_folder(cls, folder: Path, *, rivals_folder: Path | None = None) -> Vocabulary:
         """Every recording below a folder, named by its path without the ending ("number/1")."""
         paths = sorted((*folder.rglob("*.wav"), *folder.rglob("*.ulaw")))
         clips = (Clip.from_prompt(path, path.relative_to(folder).with_suffix("").as_posix()) for path in paths)
-        return cls(clips, replaced=_replaced_clips(folder))
+        return cls(clips, replaced=_replaced_clips(folder), rivals_folder=rivals_folder)
 
     @classmethod
     def for_prompts(cls, folder: Path, names: Iterable[str], *others: Clip) -> Vocabulary:
@@ -117,21 +124,47 @@ class Vocabulary:
     def rivals(self, clip: Clip) -> list[tuple[Template, int]]:
         """The other clips in which this one's onset stands, too, and where: what it could be mistaken for."""
         if clip not in self._rivals:
-            own = Template(clip)
-            found: list[tuple[Template, int]] = []
-            for peak in Correlator([own.onset]).peaks(self._concatenated, self.threshold - _EDGE_MARGIN):
-                index = int(np.searchsorted(self._concatenated_starts, peak.position, side="right")) - 1
-                other, offset = self._templates[index], peak.position - int(self._concatenated_starts[index])
-                if not self._are_identical(own, other):
-                    found.append((other, offset))
-            self._rivals[clip] = found  # complete: other threads ask, too
+            file = self._rivals_file(clip)
+            if file and file.exists():
+                places = json.loads(file.read_text())
+            else:
+                places = self._find_rivals(clip)
+                if file:
+                    _write_at_once(file, json.dumps(places))
+            self._rivals[clip] = [(self._templates[index], offset) for index, offset in places]  # threads ask, too
         return self._rivals[clip]
+
+    def _find_rivals(self, clip: Clip) -> list[tuple[int, int]]:
+        """The index of each other clip's template, and the sample at which this clip's onset stands there."""
+        own = Template(clip)
+        found: list[tuple[int, int]] = []
+        for peak in Correlator([own.onset]).peaks(self._concatenated, self.threshold - _EDGE_MARGIN):
+            index = int(np.searchsorted(self._concatenated_starts, peak.position, side="right")) - 1
+            if not self._are_identical(own, self._templates[index]):
+                found.append((index, peak.position - int(self._concatenated_starts[index])))
+        return found
+
+    def _rivals_file(self, clip: Clip) -> Path | None:
+        """Where the rivals of a clip of this vocabulary are kept; None: nowhere, as those of speech made for a test."""
+        if self._rivals_folder is None or not (own := self._by_name.get(clip.name)) or own.clip is not clip:
+            return None
+        return self._rivals_folder / self._digest / f"{self._templates.index(own)}.json"
+
+    @cached_property
+    def _digest(self) -> str:
+        """Another one where a clip, the threshold or the code that recognises clips is another."""
+        digest = hashlib.sha256(repr((self.threshold, _EDGE_MARGIN, [clip.name for clip in self])).encode())
+        for file in sorted(Path(__file__).parent.glob("*.py")):
+            digest.update(file.read_bytes())
+        digest.update(self._concatenated.samples.tobytes())
+        return digest.hexdigest()
 
     @cached_property
     def _concatenated(self) -> SearchableAudio:
         """All clips one after the other, a pause between them."""
         quiet = np.zeros(RATE // 4, np.int16)
-        return SearchableAudio(np.concatenate([quiet, *(part for clip in self for part in (clip.samples, quiet))]))
+        parts = (part for clip in self for part in (clip.samples, quiet))
+        return SearchableAudio(np.concatenate([quiet, *parts]), keep_spectra=True)
 
     @cached_property
     def _concatenated_starts(self) -> npt.NDArray[np.int64]:
@@ -150,6 +183,14 @@ def _replaced_clips(folder: Path) -> dict[str, tuple[str, ...]]:
         return {}
     catalogue = Catalogue.load(folder)
     return {key: catalogue[key].replaces for key in catalogue if catalogue[key].replaces}
+
+
+def _write_at_once(file: Path, text: str) -> None:
+    """Processes that write the same file at the same time do not see half of it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(f".{os.getpid()}-{get_ident()}")
+    part.write_text(text)
+    part.replace(file)
 
 
 def recognised_clip(match: Match) -> RecognisedClip:

@@ -29,12 +29,27 @@ class Peak(NamedTuple):
 
 
 class SearchableAudio:
-    """Audio to search in, for one search or for many."""
+    """Audio to search in, for one search or, with `keep_spectra`, for many (8 bytes of memory a sample)."""
 
-    def __init__(self, samples: Samples) -> None:
+    def __init__(self, samples: Samples, *, keep_spectra: bool = False) -> None:
         self.length = len(samples)
         self.samples = samples.astype(np.float32)
         self._roots: dict[int, npt.NDArray[np.float32]] = {}
+        self._spectra: dict[tuple[int, int, int, int], npt.NDArray[np.complex64] | None] = {}
+        self._keeps_spectra = keep_spectra
+
+    def spectra(self, size: int, step: int, first: int, count: int) -> npt.NDArray[np.complex64] | None:
+        """The spectra of `count` blocks of `size` samples, one every `step`, from this block on; None: all silent."""
+        key = (size, step, first, count)
+        if key in self._spectra:
+            return self._spectra[key]
+        part = self.samples[first * step : (first + count - 1) * step + size]
+        padded = np.pad(part, (0, (count - 1) * step + size - len(part)))
+        blocks = np.lib.stride_tricks.sliding_window_view(padded, size)[::step]
+        spectra = np.fft.rfft(blocks).astype(np.complex64, copy=False) if part.any() else None
+        if self._keeps_spectra:
+            self._spectra[key] = spectra
+        return spectra
 
     def root(self, length: int) -> npt.NDArray[np.float32]:
         """The norm of the `length` samples from each one on."""
@@ -73,13 +88,13 @@ class Correlator:
         spectra = self._spectra_of(size)
         step = size - self._longest + 1
         count = -(-searched.length // step)
-        blocks = np.lib.stride_tricks.sliding_window_view(np.pad(searched.samples, (0, size)), size)[::step][:count]
         batch = max(_BATCH // len(self._windows), 1)
         hits: list[npt.NDArray[np.float64]] = []
         for first in range(0, count, batch):
-            if not blocks[first : first + batch].any():
+            blocks = searched.spectra(size, step, first, min(batch, count - first))
+            if blocks is None:
                 continue
-            products = np.fft.irfft(np.fft.rfft(blocks[first : first + batch])[:, None] * spectra, size)[..., :step]
+            products = np.fft.irfft(blocks[:, None] * spectra, size)[..., :step]
             product = products.astype(np.float32, copy=False).transpose(1, 0, 2).reshape(len(spectra), -1)
             start = first * step
             for length, rows in self._groups:

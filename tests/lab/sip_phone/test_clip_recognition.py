@@ -109,6 +109,23 @@ def test_rivals_are_the_clips_that_sound_alike_for_a_while_but_no_second_name() 
     assert rivals["around"] == pytest.approx(800 + len(WORLD.samples), abs=80)
 
 
+def test_kept_rivals_are_those_of_these_clips_only(tmp_path: Path) -> None:
+    def rivals(*clips: Clip) -> list[tuple[str, int]]:
+        vocabulary = Vocabulary(clips, rivals_folder=tmp_path)
+        return [(template.clip.name, offset) for template, offset in vocabulary.rivals(clips[0])]
+
+    first = rivals(SEVEN, SEVENTY, HELLO)
+    assert [name for name, _ in first] == ["seventy"]
+    kept = [*tmp_path.rglob("*.json")]
+    assert len(kept) == 1
+    assert rivals(SEVEN, SEVENTY, HELLO) == first
+    assert rivals(SEVEN, HELLO, SEVENTY) == first
+    assert rivals(SEVEN, HELLO, WORLD) == []
+    assert rivals(Clip("seven", SEVENTY.samples), SEVENTY, HELLO) == []
+    kept[0].write_text("[]")
+    assert rivals(SEVEN, SEVENTY, HELLO) == []  # read, not computed again
+
+
 def test_a_vocabulary_is_read_from_a_folder(tmp_path: Path) -> None:
     (tmp_path / "number").mkdir()
     for name, rate in (("number/7", RATE), ("wide", 2 * RATE)):
