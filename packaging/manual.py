@@ -14,7 +14,7 @@ from typing import Any
 import typer.main
 
 from ivr import __version__
-from ivr.cli.command import command
+from ivr.cli.command import build_command
 from ivr.cli.support import EXIT_STATUS
 
 Commands = dict[tuple[str, ...], Any]
@@ -60,7 +60,7 @@ def command_tree() -> Commands:
         for name, below in getattr(found, "commands", {}).items():
             yield from walk(below, (*words, name))
 
-    return {words: found for words, found in walk(typer.main.get_command(command), ()) if not found.hidden}
+    return {words: found for words, found in walk(typer.main.get_command(build_command()), ()) if not found.hidden}
 
 
 def manual_page(commands: Commands) -> str:

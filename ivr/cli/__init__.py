@@ -4,7 +4,9 @@ from __future__ import annotations
 
 
 def main() -> None:
-    """Run the command. The subcommands are imported here, so that `import ivr.cli` is fast."""
-    from ivr.cli.command import command
+    """Run the command. What it needs is imported here, so that `import ivr.cli` is fast."""
+    import sys
 
-    command()
+    from ivr.cli.command import build_command
+
+    build_command(sys.argv[1] if len(sys.argv) > 1 else None)()

@@ -2,87 +2,95 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import typer
 
 from ivr import __version__
-from ivr.cli import (
-    accounts,
-    apply,
-    audit,
-    backup,
-    box_export,
-    boxes,
-    calls,
-    doctor,
-    endpoints,
-    exports,
-    greetings,
-    import_systems,
-    imports,
-    install,
-    lights,
-    maintenance,
-    messages,
-    nodes,
-    outbox,
-    person,
-    phone,
-    secret,
-    serve,
-    sounds,
-    switch_import,
-    tokens,
-    users,
-    watch,
-)
 
-command = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # Else Rich takes [name] in a help text for markup and prints nothing.
-)
-command.command("serve")(serve.serve)
-command.command("doctor")(doctor.doctor)
-command.command("install")(install.install)
-command.command("watch")(watch.watch)
-command.command("phone")(phone.phone)
-command.command("demo")(phone.demo)
-command.command("apply")(apply.apply)
-command.command("restore")(backup.restore)
-command.command("purge")(maintenance.purge)
-command.command("maintain")(maintenance.maintain)
-command.command("migrate")(maintenance.migrate)
-command.add_typer(accounts.command, name="account", help="Accounts: companies, households, tenants.")
-command.add_typer(users.command, name="user", help="Users: people who own boxes and have phones.")
-boxes.command.command("export")(box_export.export)
-imports.command.command("app-voicemail")(import_systems.app_voicemail)
-imports.command.command("freepbx")(import_systems.freepbx)
-imports.command.command("kazoo")(import_systems.kazoo)
-imports.command.command("fusionpbx")(import_systems.fusionpbx)
-imports.command.command("switch")(switch_import.switch)
-command.add_typer(endpoints.command, name="endpoint", help="Phones, and which user each belongs to.")
-command.add_typer(boxes.command, name="box", help="Boxes and their settings.")
-command.add_typer(greetings.command, name="greeting", help="Greetings of boxes, and names of their owners.")
-command.add_typer(messages.command, name="message", help="Messages of boxes.")
-command.add_typer(lights.command, name="light", help="Message lights of boxes, and why they are on.")
-command.add_typer(calls.command, name="calls", help="Records of calls, step by step.")
-command.add_typer(audit.command, name="audit", help="Who heard, fetched or deleted what, and changed settings.")
-command.add_typer(person.command, name="person", help="Everything about a person, exported or erased.")
-command.add_typer(tokens.command, name="token", help="Tokens for programs that use the REST API.")
-command.add_typer(secret.command, name="secret", help="Secrets that the service and Asterisk share.")
-command.add_typer(maintenance.command, name="pepper", help="The secret in the hashes of PINs and passwords.")
-command.add_typer(backup.command, name="backup", help="Backups: taking, listing and verifying them.")
-command.add_typer(imports.command, name="import", help="Boxes and messages of another voicemail system.")
-command.add_typer(exports.command, name="export", help="The way back: messages for another voicemail system.")
-command.add_typer(nodes.command, name="node", help="Nodes that share the rows: Asterisks and their services.")
-command.add_typer(outbox.command, name="outbox", help="Pending tasks: mail, message lights, calls, webhooks.")
-command.add_typer(sounds.command, name="sounds", help="Recordings of the prompts.")
+_COMMANDS = {
+    "serve": "serve.serve",
+    "doctor": "doctor.doctor",
+    "install": "install.install",
+    "watch": "watch.watch",
+    "phone": "phone.phone",
+    "demo": "phone.demo",
+    "apply": "apply.apply",
+    "restore": "backup.restore",
+    "purge": "maintenance.purge",
+    "maintain": "maintenance.maintain",
+    "migrate": "maintenance.migrate",
+}
+"""The function in `ivr.cli` of each command without subcommands."""
+_GROUPS = {
+    "account": ("accounts", "Accounts: companies, households, tenants."),
+    "user": ("users", "Users: people who own boxes and have phones."),
+    "endpoint": ("endpoints", "Phones, and which user each belongs to."),
+    "box": ("boxes", "Boxes and their settings."),
+    "greeting": ("greetings", "Greetings of boxes, and names of their owners."),
+    "message": ("messages", "Messages of boxes."),
+    "light": ("lights", "Message lights of boxes, and why they are on."),
+    "calls": ("calls", "Records of calls, step by step."),
+    "audit": ("audit", "Who heard, fetched or deleted what, and changed settings."),
+    "person": ("person", "Everything about a person, exported or erased."),
+    "token": ("tokens", "Tokens for programs that use the REST API."),
+    "secret": ("secret", "Secrets that the service and Asterisk share."),
+    "pepper": ("maintenance", "The secret in the hashes of PINs and passwords."),
+    "backup": ("backup", "Backups: taking, listing and verifying them."),
+    "import": ("imports", "Boxes and messages of another voicemail system."),
+    "export": ("exports", "The way back: messages for another voicemail system."),
+    "node": ("nodes", "Nodes that share the rows: Asterisks and their services."),
+    "outbox": ("outbox", "Pending tasks: mail, message lights, calls, webhooks."),
+    "sounds": ("sounds", "Recordings of the prompts."),
+}
+"""The module in `ivr.cli` whose `command` has the subcommands, and the help text."""
+_FURTHER_SUBCOMMANDS = {
+    "box": {"export": "box_export.export"},
+    "import": {
+        "app-voicemail": "import_systems.app_voicemail",
+        "freepbx": "import_systems.freepbx",
+        "kazoo": "import_systems.kazoo",
+        "fusionpbx": "import_systems.fusionpbx",
+        "switch": "switch_import.switch",
+    },
+}
+"""Subcommands whose functions are in other modules than the rest of their group."""
 
 
-@command.callback(invoke_without_command=True)
+def build_command(only: str | None = None) -> typer.Typer:
+    """All commands; where `only` is the name of one, that one alone.
+
+    Importing the modules of all commands takes longer than most commands do.
+    """
+    command = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # Else Rich takes [name] in a help text for markup and prints nothing.
+    )
+    command.callback(invoke_without_command=True)(about)
+    known = only in _COMMANDS or only in _GROUPS
+    for name, function in _COMMANDS.items():
+        if not known or name == only:
+            _add(command, name, function)
+    for name, (module, help_text) in _GROUPS.items():
+        if not known or name == only:
+            group = import_module(f"ivr.cli.{module}").command
+            present = {subcommand.name for subcommand in group.registered_commands}
+            for subcommand, function in _FURTHER_SUBCOMMANDS.get(name, {}).items():
+                if subcommand not in present:  # as after an earlier call
+                    _add(group, subcommand, function)
+            command.add_typer(group, name=name, help=help_text)
+    return command
+
+
 def about(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
     """Voicemail for Asterisk."""
     if version:
         typer.echo(__version__)
         raise typer.Exit
+
+
+def _add(command: typer.Typer, name: str, function: str) -> None:
+    module, _, attribute = function.partition(".")
+    command.command(name)(getattr(import_module(f"ivr.cli.{module}"), attribute))

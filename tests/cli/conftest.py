@@ -13,7 +13,7 @@ import pytest
 import structlog
 from typer.testing import CliRunner, Result
 
-from ivr.cli.command import command
+from tests.support.all_commands import command
 from tests.support.service_site import Site
 
 Ivr = Callable[..., Result]

@@ -17,8 +17,8 @@ from typer.testing import CliRunner, Result
 
 from ivr.audio import wav
 from ivr.backup.writers import snapshot_names
-from ivr.cli.command import command
 from tests.conftest import TRIES_ALL
+from tests.support.all_commands import command
 from tests.support.service_site import IVR, TIMEOUT_S, Service, Site
 
 UPLOAD_INTERVAL_S = 0.2

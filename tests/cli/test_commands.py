@@ -479,9 +479,25 @@ def test_account_create_says_whose_calls_from_outside_are(ivr: Ivr) -> None:
 
 
 def test_commands_start_without_web_framework() -> None:
-    code = "import sys, ivr.cli.command; print(sorted({'fastapi', 'uvicorn', 'pydub', 'numpy'} & sys.modules.keys()))"
+    code = """
+import sys
+from ivr.cli.command import build_command
+build_command()
+print(sorted({'fastapi', 'uvicorn', 'pydub', 'numpy'} & sys.modules.keys()))
+"""
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert printed.stdout.strip() == "[]"
+
+
+def test_command_imports_no_other_commands() -> None:
+    code = """
+import sys
+from ivr.cli.command import build_command
+build_command("box")
+print(sorted(name for name in sys.modules if name in ('ivr.cli.boxes', 'ivr.cli.imports', 'ivr.cli.doctor')))
+"""
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert printed.stdout.strip() == "['ivr.cli.boxes']"
 
 
 def test_text_that_looks_like_json_is_stored_as_it_is_written(populated_ivr: Ivr) -> None:

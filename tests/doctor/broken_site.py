@@ -25,10 +25,10 @@ import structlog
 from typer.testing import CliRunner
 
 from ivr import __version__
-from ivr.cli.command import command
 from ivr.doctor.asterisk import REQUIRED_MODULES
 from ivr.install.asterisk_start import AsteriskStart
 from tests.doctor.conftest import DIALPLAN_CHECK
+from tests.support.all_commands import command
 from tests.support.app_fixture import SOUNDS
 from tests.support.fake_ami_server import FakeAmiServer
 

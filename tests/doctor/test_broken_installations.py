@@ -20,8 +20,8 @@ from aiosmtpd.smtp import AuthResult, Envelope
 from typer.testing import CliRunner
 
 from ivr import __version__
-from ivr.cli.command import command
 from tests.doctor.broken_site import IS_ROOT, SERVICE_GROUP, SERVICE_USER, BrokenSite, FakeService, isolate, silence_log
+from tests.support.all_commands import command
 from tests.support.app_fixture import SOUNDS
 from tests.support.fake_smtp_server import FakeSmtpServer
 

@@ -18,10 +18,10 @@ import pytest
 from typer.testing import CliRunner
 
 from ivr.audio import wav
-from ivr.cli.command import command
 from tests.cli.conftest import Ivr, ivr, parse_json
 from tests.imports.spool_maker import MadeMessage, SpoolMaker
 from tests.lab.sip_phone.speech import speech
+from tests.support.all_commands import command
 
 __all__ = ["ivr"]
 

@@ -311,7 +311,7 @@ class Lab:
 
 def _require_readable_checkout() -> None:
     """Raise `AsteriskUnavailable` if the service's user cannot read the checkout, as in the home folder of root."""
-    probe = [sys.executable, "-c", f"import ivr.cli.command; assert ivr.__file__.startswith({str(CHECKOUT)!r})"]
+    probe = [sys.executable, "-c", f"import ivr.app, typer; assert ivr.__file__.startswith({str(CHECKOUT)!r})"]
     try:
         subprocess.run(probe, check=True, capture_output=True, **as_service_user({"PYTHONPATH": str(CHECKOUT)}))
     except (OSError, subprocess.CalledProcessError) as error:

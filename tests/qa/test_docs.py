@@ -11,11 +11,11 @@ import typer
 from pydantic.fields import FieldInfo
 
 from ivr.call.arguments import ARGUMENT_NAMES
-from ivr.cli.command import command
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.key_map import DEFAULT_BINDINGS, PRESETS, merge_layers
 from ivr.menus.dialplan_status import Status
 from ivr.settings import Settings
+from tests.support.all_commands import command
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
