@@ -33,7 +33,8 @@ CONFIG_PATH = Path("/etc/ivr/ivr.toml")
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Validators are built once, within those of `Settings`, not for each section, too: each command would wait for it.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class DataSettings(_Section):

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class AmiSettings(BaseModel):
     """Section `[ami]`: must match Asterisk's manager.conf (see `asterisk-conf/manager.conf`)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     host: str = Field("127.0.0.1", description="Address of Asterisk's manager interface.")
     port: Annotated[int, Field(ge=1, le=65_535)] = Field(5038, description="Port of Asterisk's manager interface.")

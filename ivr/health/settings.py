@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class HealthSettings(BaseModel):
     """Section `[health]`: where /healthz and /readyz are served, which need no token."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     host: str = Field("127.0.0.1", description="Address of /healthz and /readyz, if they have a port of their own.")
     port: Annotated[int, Field(ge=0, le=65_535)] = Field(

@@ -16,7 +16,7 @@ TranscriptionEngine = Literal["auto", "off", "pocketsphinx", "whisper", "vosk", 
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class MwiSettings(_Section):

@@ -25,7 +25,7 @@ REPLACED_AUDIO_GRACE_S = 3600
 class RetentionSettings(BaseModel):
     """How long removed and outdated data is still stored."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     interval_s: Annotated[int, Field(ge=1, le=7 * DAY_S)] = Field(
         3600, description="Seconds between two runs of the retention worker."

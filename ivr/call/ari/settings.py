@@ -12,7 +12,7 @@ from ivr.validation.fields import OptionalPath
 class AriSettings(BaseModel):
     """`[ari]`. The other half is in Asterisk's ari.conf and http.conf (samples in `asterisk-conf/`)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     host: str = Field("127.0.0.1", description="Host of Asterisk's HTTP server.")
     port: Annotated[int, Field(ge=1, le=65_535)] = Field(8088, description="TCP port of Asterisk's HTTP server.")

@@ -116,13 +116,13 @@ def test_kept_rivals_are_those_of_these_clips_only(tmp_path: Path) -> None:
 
     first = rivals(SEVEN, SEVENTY, HELLO)
     assert [name for name, _ in first] == ["seventy"]
-    kept = [*tmp_path.rglob("*.json")]
-    assert len(kept) == 1
+    files = [*tmp_path.rglob("*.json")]
+    assert len(files) == 1
     assert rivals(SEVEN, SEVENTY, HELLO) == first
     assert rivals(SEVEN, HELLO, SEVENTY) == first
     assert rivals(SEVEN, HELLO, WORLD) == []
     assert rivals(Clip("seven", SEVENTY.samples), SEVENTY, HELLO) == []
-    kept[0].write_text("[]")
+    files[0].write_text("[]")
     assert rivals(SEVEN, SEVENTY, HELLO) == []  # read, not computed again
 
 
