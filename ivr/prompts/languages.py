@@ -8,6 +8,7 @@ from pathlib import Path
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.english import English
 from ivr.prompts.french import French
+from ivr.prompts.german import German
 from ivr.prompts.italian import Italian
 from ivr.prompts.language import Language
 from ivr.prompts.portuguese import Portuguese
@@ -19,6 +20,7 @@ LANGUAGES: dict[str, Language] = {
     "fr": French(),
     "it": Italian(),
     "pt-BR": Portuguese(),
+    "de": German(),
 }
 """The rules of each language. Its recordings are in the folder of prompts that has its code as name."""
 FALLBACK_LANGUAGE = "en"

@@ -23,6 +23,7 @@ ENGLISH = Catalogue.load(SOUNDS / "en")
 OTHERS = [code for code in LANGUAGES if code != "en"]
 SAME_AS_ENGLISH = {
     "fr": {"Message", "Message six", "minute", "minutes", "plus", "six"}, "it": {"zero"}, "pt-BR": {"zero"},
+    "de": {"plus", "April", "August", "September", "November"},
 }  # fmt: skip
 
 

@@ -36,6 +36,9 @@ ALL = ["count/you-have", "count/and", "tone/beep"]
 needs_flite = pytest.mark.skipif(
     not (shutil.which("flite") and shutil.which("sox")), reason="speaks: needs the Debian packages flite and sox"
 )
+needs_pico = pytest.mark.skipif(
+    not (find_spec("py_nanotts") and shutil.which("sox")), reason="speaks: needs the extra voice-build and sox"
+)
 needs_kokoro = pytest.mark.skipif(
     not (find_spec("hibari") and find_spec("onnxruntime") and shutil.which("sox")),
     reason="speaks: needs the extra voice-build and the Debian package sox",
@@ -308,6 +311,27 @@ def test_kokoro_without_its_packages_names_the_extra(folder: Path, monkeypatch: 
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(SoundsError, match=r"is not installed: install ivr with the extra voice-build"):
         build(folder, speaker=find_speaker("kokoro:af_heart"))
+
+
+def test_pico_without_its_package_names_the_extra(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ivr.prompts.recording.pico.find_spec", lambda _: None)
+    with pytest.raises(SoundsError, match=r"py_nanotts is not installed.*ivr\[voice-build\]"):
+        build(folder, speaker=find_speaker("pico:de-DE"))
+
+
+def test_unknown_voice_of_pico_is_rejected(folder: Path) -> None:
+    with pytest.raises(SoundsError, match="Pico has no voice de-AT here: choose one of de-DE"):
+        build(folder, speaker=find_speaker("pico:de-AT"))
+
+
+@needs_pico
+def test_pico_speaks_the_same_twice() -> None:
+    speaker = find_speaker("pico:de-DE")
+    speaker.require()
+    first = speaker.speak("Guten Tag.")
+    assert 0.3 < len(first) / 8_000 < 2
+    assert speaker.speak("-v, Eins.") != first
+    assert speaker.speak("Guten Tag.") == first
 
 
 def test_kokoro_voice_that_is_damaged_or_missing_is_rejected(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_doctor_finds_prompts_of_wheel(wheel_installation: WheelInstallation, wh
     findings = {finding["check"]: finding for finding in found}
     assert findings["sounds"] == {
         "check": "sounds", "level": "ok", "remedy": "",
-        "what": f"{wheel_venv / 'share' / 'ivr' / 'sounds' / 'pt-BR'}, voice kokoro:pm_alex",
+        "what": f"{wheel_venv / 'share' / 'ivr' / 'sounds' / 'de'}, voice pico:de-DE",
         "command": "", "prevents_storing": False,
     }  # fmt: skip
     assert findings["service"]["level"] == "ok"

@@ -7,6 +7,7 @@ from pathlib import Path
 from ivr.errors import SoundsError
 from ivr.prompts.recording.flite import FliteSpeaker
 from ivr.prompts.recording.kokoro import KokoroSpeaker
+from ivr.prompts.recording.pico import PicoSpeaker
 from ivr.prompts.recording.speaker import Speaker
 
 VOICES_FOLDER = Path(__file__).parents[3] / "voices"
@@ -16,10 +17,12 @@ PROMPT_VOICE = "kokoro:af_heart"
 
 
 def find_speaker(name: str) -> Speaker:
-    """Return the voice "kokoro:<voice>" or "flite:<voice>". Raises `SoundsError` for another synthesiser."""
+    """Return the voice "kokoro:<voice>", "pico:<voice>" or "flite:<voice>". Raises `SoundsError` for another one."""
     synthesiser, _, voice = name.partition(":")
     if voice and synthesiser == "kokoro":
         return KokoroSpeaker(voice, VOICES_FOLDER / "kokoro")
     if voice and synthesiser == "flite":
         return FliteSpeaker(voice)
+    if voice and synthesiser == "pico":
+        return PicoSpeaker(voice)
     raise SoundsError(f'"{name}" is no voice: name a synthesiser and its voice, as in {PROMPT_VOICE} or flite:rms')
