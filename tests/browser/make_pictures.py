@@ -45,7 +45,8 @@ async def make_pictures(folder: Path) -> None:
                     await page.get_by_role("button", name="Record").first.wait_for()
                     await page.screenshot(path=folder / f"page-settings-{screen}-{scheme}.png")
                     admin = f"/page/admin/{site.app.account.id}"
-                    for view, path in (("boxes", ""), ("box", f"/box/{site.box.id}"), ("calls", "/calls")):
+                    for view, path in (("boxes", ""), ("box", f"/box/{site.box.id}"), ("users", "/users"),
+                                       ("outbox", "/outbox"), ("calls", "/calls")):  # fmt: skip
                         await page.goto(f"{admin}{path}")
                         await page.screenshot(path=folder / f"page-admin-{view}-{screen}-{scheme}.png")
                     await page.get_by_role("table").get_by_role("link").first.click()
