@@ -1,0 +1,119 @@
+"""The page as one owner walks it with name and password, at a desk; and what hostile texts do in a browser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.browser.conftest import DESK, PASSWORD, TRANSCRIPT, PageSite
+from tests.support.chromium import new_context
+from tests.web.hostile_texts import EVIL, store_hostile_texts
+
+
+async def sign_in(page: Any) -> None:
+    await page.goto("/")
+    await page.get_by_label("User name", exact=True).fill("alice")
+    await page.get_by_label("Password", exact=True).fill(PASSWORD)
+    await page.keyboard.press("Enter")
+    await page.get_by_role("button", name="Sign out", exact=True).wait_for()
+
+
+async def test_owner_walks_from_the_sign_in_to_the_sign_out(site: PageSite, chromium: Any) -> None:
+    message = await site.leave_usual_messages()
+    shared = await site.app.create_box("1002", site.app.bob, shared_vmbox=True, members=[site.app.alice.id])
+    context, elsewhere = [await new_context(chromium, viewport=DESK, base_url=site.url) for _ in range(2)]
+    page, other_page = await context.new_page(), await elsewhere.new_page()
+    await sign_in(page)
+    await sign_in(other_page)
+    # Own and shared mailboxes, with counts.
+    boxes = [" ".join(text.split()) for text in await page.locator(".boxes li").all_inner_texts()]
+    assert boxes == ["Alice 1000 New: 3, Saved: 1", f"{shared.settings.name} 1002 New: 0, Saved: 0"]
+    await page.get_by_role("link", name="Alice").click()
+    # Newest first: who, when, length, urgent, the first line of the transcript.
+    rows = [" ".join(text.split()) for text in await page.locator(".row").all_inner_texts()]
+    assert rows[0].startswith(f"Maria's bicycles 5550100 11:50 AM 0:09 {TRANSCRIPT[:100]}")
+    assert rows[1:] == ["Urgent 2002 10:00 AM 0:02", "Peter Green +441632960001 May 9, 2016 0:07"]
+    # Select many, mark, delete, restore from the folder.
+    for row in (0, 2):
+        await page.locator(".row input").nth(row).check()
+    await page.get_by_role("button", name="Mark urgent").click()
+    await page.get_by_text("Marked urgent: 2.").wait_for()
+    assert await page.locator(".row .urgent").count() == 3
+    await page.get_by_role("button", name="Undo").click()
+    await page.get_by_text("Undone.").wait_for()
+    assert await page.locator(".row .urgent").count() == 1
+    await page.locator(".row input").nth(2).check()
+    await page.get_by_role("button", name="Delete").click()
+    await page.get_by_role("link", name="Deleted 1").click()
+    await page.get_by_label("Select all on this page").check()
+    await page.get_by_role("button", name="Restore").click()
+    await page.get_by_role("link", name="New 3").wait_for()
+    # Search by number and by word.
+    for words in ("1632960", "saturday bicy"):
+        await page.get_by_role("searchbox").fill(words)
+        await page.keyboard.press("Enter")
+        await page.wait_for_url(f"**/search?q={words.replace(' ', '+')}")
+        assert await page.locator(".row").count() == 1
+    # Download, then forward to several with a note; the copy shows where its note ends.
+    await page.get_by_role("link", name="Maria").click()
+    async with page.expect_download() as download:
+        await page.get_by_role("link", name="Download").click()
+    assert (await download.value).suggested_filename.endswith(".mp3")
+    await page.get_by_text("Forward", exact=True).click()
+    await page.get_by_label("Mailbox numbers").fill("1001 1002")
+    await page.get_by_role("button", name="Record a note").click()
+    await page.get_by_role("button", name="Stop recording").wait_for()
+    await page.wait_for_timeout(1000)
+    await page.get_by_role("button", name="Stop recording").click()
+    await page.get_by_text("Note recorded").wait_for()
+    await page.get_by_role("button", name="Send").click()
+    await page.get_by_text("Forwarded to mailboxes: 2.").wait_for()
+    await page.goto(f"/page/box/{shared.id}")
+    await page.get_by_role("link", name="Maria").click()
+    await page.locator("#wave[data-ready]").wait_for()
+    assert (
+        await page.get_by_text("The note of the sender").is_visible() or await page.locator("#intro-label").is_visible()
+    )
+    marked, whole = [(await page.locator(part).bounding_box())["width"] for part in ("#intro", "#wave")]
+    [copy] = await site.app.messages(shared)
+    assert abs(marked / whole - copy.intro_ms / copy.length_ms) < 0.02
+    assert await page.get_by_text("Alice 1000").is_visible(), "who forwarded it"
+    # No Call back without a phone of the lab; sign out everywhere ends the other browser, too.
+    assert await site.app.folder_of(message) == "new"
+    await page.get_by_role("button", name="Sign out everywhere").click()
+    await page.get_by_text("You are signed out in all browsers.").wait_for()
+    await other_page.get_by_role("link", name="Alice").click()
+    await other_page.get_by_text("Your session has ended").wait_for()
+    for used in (context, elsewhere):
+        await used.close()
+
+
+async def test_hostile_texts_are_shown_and_run_nothing(site: PageSite, chromium: Any) -> None:
+    """In each view, and where scripts put rows and words into a page."""
+    message = await site.leave_message("Maria", s=1)
+    for n in range(60):
+        await site.app.create_message(site.box, s=0.2, age_s=60 * n + 90)
+    context = await new_context(chromium, viewport=DESK, base_url=site.url)
+    page = await context.new_page()
+    await page.add_init_script("window.ran = 0; window.evil = () => { window.ran += 1; };")
+    await sign_in(page)
+    await site.add_administrator()
+    await page.goto(f"/page/box/{site.box.id}")
+    await store_hostile_texts(site.app, message)
+    sql = "UPDATE messages SET caller_name = ?"
+    await site.app.container.database.write(lambda c: c.execute(sql, (EVIL,)).rowcount)
+    box, admin = f"/page/box/{site.box.id}", f"/page/admin/{site.app.account.id}"
+    injected = "document.querySelectorAll('svg, img, script:not([src]), [onerror], [onload]').length"
+    await page.get_by_text("<svg onload=evil()>").first.wait_for()  # The page has fetched it by itself.
+    await page.locator(".row").nth(49).scroll_into_view_if_needed()
+    await page.locator(".row").nth(59).wait_for()
+    assert await page.evaluate(f"[window.ran, {injected}]") == [0, 0]
+    for path in ("/", box, f"{box}/message/{message.id}", f"{box}/search?q=evil", site.link_to(message), admin,
+                 f"{admin}/box/{site.box.id}", f"{admin}/users", f"{admin}/calls", f"{admin}/call/evil",
+                 f"{admin}/outbox"):  # fmt: skip
+        await page.goto(path)
+        assert await page.get_by_text("evil()").count() > 0, path
+        if "/message/" in path:
+            await page.locator("#wave[data-ready] canvas, #wave[data-ready]").first.wait_for()
+        assert await page.evaluate(f"[window.ran, {injected}]") == [0, 0], path
+        assert await page.title() == "Voicemail"
+    await context.close()
