@@ -48,7 +48,7 @@ def build_page_app(services: PageServices) -> ASGIApp:
     get, post = ["GET"], ["POST"]
 
     async def send_static(request: Request) -> Response:
-        return renderer.static_file(request.path_params["name"])
+        return renderer.static_file(request.path_params["name"], request.headers.get("accept-encoding", ""))
 
     app = Starlette(
         routes=[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import secrets
 from collections.abc import Mapping
@@ -51,6 +52,7 @@ class PageRenderer:
             lstrip_blocks=True,
         )
         self._files = {path.name: path.read_bytes() for path in (FOLDER / "static").iterdir() if path.is_file()}
+        self._compressed = {name: gzip.compress(content, mtime=0) for name, content in self._files.items()}
         self._digests = {name: hashlib.sha256(content).hexdigest()[:12] for name, content in self._files.items()}
         self._environment.globals["static"] = lambda name: f"/page/static/{name}?v={self._digests[name]}"
 
@@ -69,12 +71,17 @@ class PageRenderer:
         add_page_headers(response, nonce)
         return response
 
-    def static_file(self, name: str) -> Response:
-        """Return a file of the page. Raises `NotFound`."""
-        content = self._files.get(name)
-        if content is None:
+    def static_file(self, name: str, accepted_encodings: str = "") -> Response:
+        """Return a file of the page, compressed if the browser accepts that. Raises `NotFound`.
+
+        Views are never compressed: they have secrets beside texts of strangers, and their length would tell them.
+        """
+        if name not in self._files:
             raise NotFound(f"there is no file {name!r}")
-        headers = {"Cache-Control": f"public, max-age={YEAR_S}, immutable"}
+        headers = {"Cache-Control": f"public, max-age={YEAR_S}, immutable", "Vary": "Accept-Encoding"}
+        content = self._files[name]
+        if "gzip" in {part.strip() for part in accepted_encodings.lower().split(",")}:
+            content, headers["Content-Encoding"] = self._compressed[name], "gzip"
         return Response(content, headers=headers, media_type=STATIC_TYPES[Path(name).suffix])
 
 

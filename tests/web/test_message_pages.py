@@ -383,6 +383,22 @@ async def test_note_that_is_no_sound_is_refused(app: AppFixture, browser: Browse
     assert await app.messages(bobs) == []
 
 
+async def test_scripts_and_styles_are_compressed_and_views_with_secrets_are_not(
+    app: AppFixture, browser: Browser, box: Mailbox
+) -> None:
+    await browser.open(f"/page/box/{box.id}")
+    assert "content-encoding" not in browser.page.headers
+    for name in ("page.css", "live.js", "wavesurfer.esm.js"):
+        files = {}
+        for accepted in ("gzip, deflate, br", "identity"):
+            files[accepted] = await browser.http.get(f"/page/static/{name}", headers={"Accept-Encoding": accepted})
+        compressed, plain = files.values()
+        assert compressed.content == plain.content, "httpx decompresses"
+        assert (compressed.headers["content-encoding"], "content-encoding" in plain.headers) == ("gzip", False)
+        assert int(compressed.headers["content-length"]) < 0.6 * int(plain.headers["content-length"])
+        assert compressed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+
+
 async def test_first_view_is_small(app: AppFixture, browser: Browser, box: Mailbox) -> None:
     """Under 100 kB over the wire, with all that the page of a message loads."""
     message = await app.create_message(box)
