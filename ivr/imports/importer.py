@@ -14,7 +14,7 @@ from ivr.errors import BadInput, Conflict, InvalidAudio, NotFound
 from ivr.ids import IdGenerator
 from ivr.imports.box_import import BoxImport
 from ivr.imports.box_mapping import general_notes
-from ivr.imports.import_target import ImportTarget
+from ivr.imports.import_target import ImportTarget, source_id
 from ivr.imports.message_import import MessageImport
 from ivr.imports.report import BoxReport, ImportReport
 from ivr.imports.source import ImportOptions, Source, SourceBox, read_source
@@ -190,6 +190,7 @@ class Importer:
         self, system: VoicemailSystem, options: ImportOptions, accounts: Sequence[Account], run_id: str | None
     ) -> tuple[Source, dict[str, SourceContent], ImportReport]:
         source = await asyncio.to_thread(read_source, system, options, accounts)
+        await self._refuse_merged_boxes(system, source)
         report = ImportReport(run_id, notes=[*general_notes(source.conf), *source.notes])
         found: dict[str, SourceContent] = {}
         for box in source.boxes:
@@ -204,6 +205,28 @@ class Importer:
                 one.note(NoteLevel.INFO, f"{system.place}: no such box is defined, and it holds nothing")
             report.boxes.append(one)
         return source, found, report
+
+    async def _refuse_merged_boxes(self, system: VoicemailSystem, source: Source) -> None:
+        """Refuse a mailbox of the source whose number here is that of another one, which an import has stored."""
+        for box in source.boxes:
+            mailbox = await self._boxes.find_by_number(box.account.id, box.number)
+            others = await self._other_sources(system, box, mailbox) if mailbox else []
+            source.refusals += [
+                f"boxes {other} and {box.key} would be one: {other} was imported to {box.number} of"
+                f" {box.account.name}; give context {box.context} a different account with --context"
+                for other in others
+            ]
+
+    async def _other_sources(self, system: VoicemailSystem, box: SourceBox, mailbox: Mailbox) -> list[str]:
+        prefix = source_id(system.name, mailbox.account_id, "")
+        stored = [
+            one
+            for kind in (ImportedKind.BOX, ImportedKind.MESSAGE)
+            for one in await self._store.list_imported(kind, mailbox.id)
+            if one.run_id and one.source_id.startswith(prefix)
+        ]
+        keys = dict.fromkeys(one.source_id.removeprefix(prefix).partition("/")[0] for one in stored)
+        return [key for key in keys if key != box.key]
 
     async def _check_messages(
         self, options: ImportOptions, box: SourceBox, found: SourceContent, report: BoxReport, progress: _Progress

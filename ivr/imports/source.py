@@ -118,8 +118,9 @@ def read_source(system: VoicemailSystem, options: ImportOptions, accounts: Seque
     source = Source(found.conf, notes=list(found.notes))
     if unknown := [key for key in options.boxes if key not in found.mailboxes]:
         raise NotFound(f"there is no box {unknown[0]} in {system.place}: write it as 2001@default")
+    _require_contexts(options.contexts, _contexts_of(found.mailboxes))
     chosen = [key for key in found.mailboxes if not options.boxes or key in options.boxes]
-    account_by_context = _map_contexts(chosen, options.contexts, accounts, source)
+    account_by_context = _map_contexts(_contexts_of(chosen), options.contexts, accounts, source)
     for key in chosen:
         number, _, context = key.rpartition("@")
         if account := account_by_context.get(context):
@@ -128,12 +129,18 @@ def read_source(system: VoicemailSystem, options: ImportOptions, accounts: Seque
     return source
 
 
-def _map_contexts(
-    keys: Iterable[str], given: Mapping[str, str], accounts: Sequence[Account], source: Source
-) -> dict[str, Account]:
-    contexts = list(dict.fromkeys(key.rpartition("@")[2] for key in keys))
+def _contexts_of(keys: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(key.rpartition("@")[2] for key in keys))
+
+
+def _require_contexts(given: Iterable[str], contexts: Sequence[str]) -> None:
     if unknown := [context for context in given if context not in contexts]:
         raise BadInput(f"there is no context {unknown[0]!r} with a mailbox: the contexts are {', '.join(contexts)}")
+
+
+def _map_contexts(
+    contexts: Sequence[str], given: Mapping[str, str], accounts: Sequence[Account], source: Source
+) -> dict[str, Account]:
     names = {name: account for account in accounts for name in (account.id, account.realm, account.name) if name}
     found: dict[str, Account] = {}
     for context in contexts:

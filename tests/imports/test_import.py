@@ -298,6 +298,17 @@ def test_contexts_without_an_account_and_equal_numbers_are_refused(demo: Ivr, ma
     assert [[box["mailbox"] for box in listed] for listed in boxes] == [["2001"], ["2001"]]
 
 
+def test_boxes_that_would_be_one_are_refused_one_after_the_other_too(demo: Ivr, maker: SpoolMaker) -> None:
+    maker.write_conf("[default]\n2001 => 4716\n[sales]\n2001 => 4716\n")
+    maker.message(box="2001@sales")
+    source = ("import", "app-voicemail", "--conf", str(maker.conf), "--spool", str(maker.spool))
+    # The options of the whole site may stand beside a single mailbox.
+    demo(*source, "--context", "default=demo,sales=-", "--box", "2001@default")
+    error = demo(*source, "--context", "sales=demo", "--box", "2001@sales", fails=4).stderr
+    assert "boxes 2001@default and 2001@sales would be one: 2001@default was imported to 2001 of demo" in error
+    assert parse_json(demo("message", "list", "2001", "--json")) == []
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [

@@ -31,12 +31,15 @@ print("2 results found.")
 @pytest.fixture
 def maker(ivr: Ivr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SpoolMaker:
     maker = SpoolMaker(tmp_path / "pbx")
-    maker.write_conf("[default]\n2001 => 4716,Rosa Klein\n2002 => 58391,Sven\nabc => 4716,No Number\n")
+    maker.write_conf(
+        "[default]\n2001 => 4716,Rosa Klein\n2002 => 58391,Sven\nabc => 4716,No Number\n[sales]\n2001 => 4716\n"
+    )
     maker.message()
     (tmp_path / "console.py").write_text(CONSOLE)
     monkeypatch.setenv("IVR_ASTERISK__CONSOLE_COMMAND", f"{sys.executable} {tmp_path / 'console.py'}")
     ivr("account", "create", "demo")
-    ivr("import", "app-voicemail", "--conf", str(maker.conf), "--spool", str(maker.spool), fails=4)
+    source = ("--conf", str(maker.conf), "--spool", str(maker.spool), "--context", "default=demo,sales=-")
+    ivr("import", "app-voicemail", *source, fails=4)
     return maker
 
 
