@@ -29,6 +29,7 @@ from ivr.validation.fields import (
     BoxNumber,
     BoxTimeZone,
     DialplanContext,
+    DistributionLists,
     Extension,
     LanguageCode,
     MailAddress,
@@ -151,6 +152,8 @@ class BoxSettings(SettingsDocument):
     after_forward_action: Literal["prompt", "save", "delete"] = "save"
     may_send_messages: bool = True
     """Whether the owner may record messages for other mailboxes by phone."""
+    distribution_lists: DistributionLists = Field(default_factory=dict)
+    """The owner's own lists: numbers that stand for several mailboxes. They take precedence over the account's."""
     after_heard: Literal["save", "keep"] = "save"
     """Whether a new message that was played to its end is saved, or stays new until its owner decides."""
 

@@ -96,6 +96,11 @@ class Mailbox:
         return self.voicemail_settings.exit_context if own is None else own
 
     @property
+    def distribution_lists(self) -> dict[str, list[str]]:
+        """The lists of the account and of the owner, which take precedence, by number."""
+        return {**self.voicemail_settings.distribution_lists, **self.settings.distribution_lists}
+
+    @property
     def press_key_to_record(self) -> bool:
         """Whether callers must press a key before they can leave a message."""
         own = self.settings.press_key_to_record

@@ -130,6 +130,7 @@ OWNER_BOUNDS: Mapping[str, Bound | None] = {
     "vm_message_forward_type": _any_value,
     "after_forward_action": _any_value,
     "may_send_messages": ADMINISTRATOR,
+    "distribution_lists": _any_value,  # Who may send at all is an administrator's: `may_send_messages`.
     "after_heard": _any_value,
     "notify_email_addresses": _recipients,
     "notify_email": _recipients,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ivr.mailbox.caller_id import DialForm
 from ivr.mailbox.key_map import merge_layers
 from ivr.mailbox.pin_strength import MIN_PIN_LENGTH
-from ivr.validation.fields import BoxNumber, CountryCode, DialplanContext, DialPrefix, Extension, Label
+from ivr.validation.fields import CountryCode, DialplanContext, DialPrefix, DistributionLists, Extension, Label
 
 DAY_S = 86_400
 RETENTION_GRACE_S = 3600
@@ -123,10 +123,10 @@ class VoicemailSettings(BaseModel):
         description="Names of folders, such as Work, into which owners put messages with the key `file_message` of the"
         " message menu (it has none by default): such a message is saved, with the name as its label.",
     )
-    distribution_lists: dict[BoxNumber, Annotated[list[BoxNumber], Field(min_length=1, max_length=200)]] = Field(
+    distribution_lists: DistributionLists = Field(
         default_factory=dict,
         description="Numbers that owners enter to send or forward a message to several mailboxes, each with the numbers"
-        " of its mailboxes. A mailbox of the same number takes precedence.",
+        " of its mailboxes. A mailbox of the same number takes precedence, and so does a list of the owner's own.",
     )
 
     @model_validator(mode="after")

@@ -116,7 +116,7 @@ class ChooseRecipients(OwnerMenu):
     async def _add_number(self, number: str) -> tuple[Prompt, ...]:
         """Add the mailboxes that `number` names; return why there are none, () if there are some."""
         mailbox = await self._find(number)
-        members = self.mailbox.voicemail_settings.distribution_lists.get(number)
+        members = self.mailbox.distribution_lists.get(number)
         if mailbox is None and members:
             return await self._add_list(number, members)
         problem = await self.add(mailbox) if mailbox else "entry/invalid"

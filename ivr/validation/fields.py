@@ -105,6 +105,8 @@ BoxNumber = Annotated[
     checked(numbers.box_number),
     _documented(pattern="^[0-9]+$"),
 ]
+DistributionLists = dict[BoxNumber, Annotated[list[BoxNumber], Field(min_length=1, max_length=200)]]
+"""Numbers that stand for several mailboxes, each with the numbers of these."""
 BoxAlias = Annotated[str, checked(numbers.box_alias), _documented(pattern=numbers.EXTENSION_PATTERN)]
 Extension = Annotated[str, checked(numbers.extension), _documented(pattern=numbers.EXTENSION_PATTERN)]
 CountryCode = Annotated[str, checked(numbers.country_code)]

@@ -78,7 +78,7 @@ async def _find_recipients(
     The number of a distribution list names its members, apart from the mailbox itself.
     """
     boxes = session.services.api.mailbox.boxes
-    lists = mailbox.voicemail_settings.distribution_lists
+    lists = mailbox.distribution_lists
     entered = list(dict.fromkeys(filter(None, re.split(r"[\s,;]+", to))))
     limit = session.services.limits.max_recipients
     if not entered:

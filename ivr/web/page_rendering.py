@@ -24,6 +24,7 @@ FOLDER = Path(__file__).parent
 STATIC_TYPES = {".css": "text/css", ".js": "text/javascript", ".txt": "text/plain", ".svg": "image/svg+xml"}
 YEAR_S = 31_536_000
 FIELD_LABELS = {
+    "distribution_lists": "distribution_lists",
     "email": "admin_email",
     "mailbox": "admin_number",
     "name": "admin_name",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -43,6 +44,7 @@ def form_values(mailbox: Mailbox) -> dict[str, str]:
         "oldest_message_first": "" if oldest_first is None else str(oldest_first).lower(),
         "play_envelope_action": settings.envelope_placement,
         "after_mail": after_mail,
+        "lists": _list_lines(settings.distribution_lists),
     }
     if (calls := _calls(mailbox)) is not None:
         values[CALLS] = "" if calls.get("disabled") else "on"
@@ -53,7 +55,7 @@ def changed_settings(mailbox: Mailbox, form: Mapping[str, str]) -> dict[str, Any
     """Return the settings that a sent form changes, as a merge patch. A value that is no choice is passed on."""
     document: dict[str, Any] = {}
     shown = form_values(mailbox)
-    sent = {name: form.get(name, "").strip() for name in shown}
+    sent = {name: "\n".join(form.get(name, "").strip().splitlines()) for name in shown}
     for name in (name for name in shown if sent[name] != shown[name]):
         value = sent[name]
         if name in SWITCHES:
@@ -66,6 +68,9 @@ def changed_settings(mailbox: Mailbox, form: Mapping[str, str]) -> dict[str, Any
             document[name] = {"": None, "true": True, "false": False}.get(value, value)
         elif name == "play_envelope_action":
             document |= {name: value, "skip_envelope": False}
+        elif name == "lists":
+            removed = dict.fromkeys(mailbox.settings.distribution_lists)
+            document["distribution_lists"] = {**removed, **_read_lists(value)}
         elif name == CALLS:
             document["notify"] = {"callback": {"disabled": value != "on"}}
         else:
@@ -84,6 +89,17 @@ def language_name(code: str) -> str:
         return Locale.parse(code.replace("-", "_")).get_display_name() or code
     except (UnknownLocaleError, ValueError):
         return code
+
+
+def _list_lines(lists: Mapping[str, list[str]]) -> str:
+    """Return lists of mailboxes, a line each, as `801: 1001, 1002`."""
+    return "\n".join(f"{number}: {', '.join(members)}" for number, members in lists.items())
+
+
+def _read_lists(text: str) -> dict[str, list[str]]:
+    """Return the lists of such lines. What is no number is passed on, so that it is named where it is refused."""
+    lines = [[part for part in re.split(r"[:,;\s]+", line) if part] for line in text.splitlines()]
+    return {number: members for number, *members in filter(None, lines)}
 
 
 def _calls(mailbox: Mailbox) -> dict[str, Any] | None:

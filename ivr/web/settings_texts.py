@@ -55,6 +55,7 @@ SETTINGS_ENGLISH: Mapping[str, str] = {
     "pin_mismatch": "The PIN is not set: you entered two different ones.",
     "pin_in_use": "The PIN is not set: choose another one than before.",
     "listening": "Listening",
+    "distribution_lists": "My lists: a number for several mailboxes, each on a line, such as 801: 1001, 1002",
     "mails": "Mails",
     "mail_addresses": "Send a mail about new messages to (several: with commas)",
     "include_message_on_notify": "The mail has the recording",

@@ -137,6 +137,18 @@ async def test_distribution_list_reaches_its_members_and_names_those_left_out(ap
     assert len(await app.messages(full)) == 1
 
 
+async def test_list_of_the_owner_is_their_own_and_takes_precedence(app: AppFixture) -> None:
+    await configure_account(app, distribution_lists={"800": ["1001"]})
+    _, bobs, other = await create_boxes(app, distribution_lists={"800": ["1002"], "1001": ["1002"]})
+    send: list[ScriptStep] = [Press("1", during=MENU), Speak(2000, then="hang-up")]
+    assert (await compose(app, Press("800#"), *send)).texts[3] == "list eight zero zero"
+    assert await lengths(app, bobs, other) == [[], [2000]]
+    assert (await compose(app, Press("1001#"), *send)).texts[3] == TO_1001, "a mailbox before a list"
+    assert await lengths(app, bobs, other) == [[2000], [2000]]
+    others = (await app.container.boxes.get(bobs.id)).distribution_lists
+    assert others == {"800": ["1001"]}, "others have those of the account"
+
+
 async def test_mailboxes_that_take_no_messages_are_refused_before_recording(app: AppFixture) -> None:
     await create_boxes(app)
     await app.create_box("1003", announcement_only=True)

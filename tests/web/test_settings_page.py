@@ -34,6 +34,7 @@ def form_of(html: str) -> dict[str, str]:
     """Return what the form of the settings would send."""
     form = html[html.index('aria-labelledby="settings-title"') :].partition("</form>")[0]
     fields = dict(re.findall(r'<input name="(\w+)" value="([^"]*)"', form))
+    fields |= dict(re.findall(r'<textarea name="(\w+)"[^>]*>([^<]*)<', form))
     fields |= dict.fromkeys(re.findall(r'name="(\w+)" value="on" checked', form), "on")
     for name, options in re.findall(r'<select name="(\w+)">(.*?)</select>', form, re.S):
         fields[name] = re.findall(r'value="(\w*)" selected', options)[0]
@@ -96,6 +97,7 @@ async def test_settings_are_changed_as_the_form_says_and_no_others(
         after_mail="save",
         announcement_only="on",
         new_messages_at_once="-",
+        lists="801: 1001, 1002\r\n\r\n 802 1003",
     )
     assert "The settings are saved." in browser.text
     after = (await app.container.boxes.get(box.id)).settings.model_dump()
@@ -108,13 +110,17 @@ async def test_settings_are_changed_as_the_form_says_and_no_others(
         "save_after_notify": True,
         "announcement_only": True,
         "new_messages_at_once": False,
+        "distribution_lists": {"801": ["1001", "1002"], "802": ["1003"]},
     }
     await save(browser, box)
     assert "Nothing was different." in browser.text
-    await save(browser, box, addresses="", timezone="", clock="", oldest_message_first="", after_mail="keep")
+    await save(
+        browser, box, addresses="", timezone="", clock="", oldest_message_first="", after_mail="keep", lists="802: 1004"
+    )
     settings = (await app.container.boxes.get(box.id)).settings
     assert (settings.notify_email_addresses, settings.timezone, settings.clock) == ([], None, None)
     assert (settings.oldest_message_first, settings.save_after_notify) == (None, False)
+    assert settings.distribution_lists == {"802": ["1004"]}
     await app.container.audit_log.flush()
     entries = await app.container.audit_store.find(AuditQuery(action=AuditAction.SETTINGS_CHANGED), 10)
     assert len(entries) == 2
@@ -126,6 +132,8 @@ REFUSED = [
     ({"addresses": "no address"}, "notify_email_addresses"),
     ({"addresses": ",".join(f"a{n}@example.com" for n in range(60))}, "addresses; an administrator may set more"),
     ({"clock": "13h"}, "clock"),
+    ({"lists": "801: 1001\n802"}, "My lists"),
+    ({"lists": "801: bob"}, "'bob'"),
     ({"oldest_message_first": "sideways"}, "oldest_message_first"),
 ]
 
