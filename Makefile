@@ -8,6 +8,7 @@
 # make soak: 2,000 short calls over each transport, 100,000 peers that are not Asterisk (CALLS=50 make soak), ten minutes of all, as root.
 # make sbom: the libraries of the lock file as CycloneDX, dist/sbom.json.
 # make fuzz: 10 minutes of hostile input to every parser (FUZZ_S=60 make fuzz).
+# make moving-in: 40 mailboxes of app_voicemail move while callers leave messages in them, ten minutes (ARGS="--boxes 8"), as root on Debian.
 # make faults: 200 crashes in the middle of calls (RUNS=20 IVR_SEED=4711 make faults), as root on Debian.
 
 # The system's Python if it is new enough: on a real Asterisk another user runs the service and needs it too.
@@ -17,7 +18,7 @@ PYTHON ?= $(shell for p in /usr/bin/python3 python3 python3.13 python3.12 python
 PIP = .venv/bin/pip --disable-pip-version-check
 QUIETLY = > .venv/pip.log 2>&1 || { cat .venv/pip.log >&2; exit 1; }
 
-.PHONY: run check test test-all test-install test-packages test-pythons deb lock sbom asterisk faults lint sounds bench soak fuzz mutate clean
+.PHONY: run check test test-all test-install test-packages test-pythons deb lock sbom asterisk faults moving-in lint sounds bench soak fuzz mutate clean
 
 run: .venv/.installed
 	@.venv/bin/ivr demo $(ARGS)
@@ -59,6 +60,9 @@ asterisk: .venv/.installed-for-tests
 
 faults: .venv/.installed-for-tests
 	.venv/bin/python -m tests.faults --runs $(or $(RUNS),200)
+
+moving-in: .venv/.installed-for-tests
+	.venv/bin/python -m tests.asterisk.side_by_side $(ARGS)
 
 lint: .venv/.installed-for-tests
 	.venv/bin/ruff check ivr tests bench

@@ -17,9 +17,13 @@ from ivr.audio import wav
 from ivr.imports.verification import correlation
 from ivr.imports.voicemail_conf import read_voicemail_conf
 from tests.asterisk.conftest import PhoneUser, SpokenMessage, wait_until
-from tests.lab.lab import LabInfo
+from tests.asterisk.side_by_side import SAME_AUDIO, similarity
+from tests.lab.lab import ROOT, LabInfo
 from tests.lab.processes import ASTERISK_UID
+from tests.lab.sip_phone import Clip
 from tests.lab.sip_phone.speech import speech
+
+PROMPTS = ROOT / "usr/share/asterisk/sounds/en_US_f_Allison"
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it reads the spool of Asterisk's user")
 
@@ -107,3 +111,53 @@ async def test_mailboxes_of_voicemail_conf_are_those_that_app_voicemail_reads(la
     ours = sorted([box.context, box.number, box.fullname] for box in conf.mailboxes.values())
     assert len(ours) > 100
     assert ours == shown
+
+
+async def test_message_that_was_forwarded_with_an_introduction_is_imported_whole(
+    alice: PhoneUser, bob: PhoneUser, lab: LabInfo
+) -> None:
+    for owner in (alice, bob):
+        owner.create_user_and_box()
+    spool = Path(lab.folder) / "spool" / "voicemail" / "pbx"
+    original, introduction = speech(int(bob.number) * 10, 3000), speech(int(alice.number) * 10, 2000)
+    call = await bob.dial(f"*40{alice.number}")
+    await wait_until(lambda: [*(spool / alice.number).glob("tmp/*.wav")])
+    await call.say(original)
+    await call.hang_up()
+    await wait_until(lambda: (spool / alice.number / "INBOX" / "msg0000.txt").exists())
+    # Alice forwards it in app_voicemail: 8, the mailbox, 1 for an introduction, and # at its end.
+    forwarding = await alice.dial(f"*41{alice.number}")
+    await forwarding.press("1")
+    recorded = np.frombuffer(wav.read_samples(spool / alice.number / "INBOX" / "msg0000.wav"), np.int16)
+    await forwarding.expect(Clip("the message", recorded), within_s=25)
+    await forwarding.press("8")
+    await forwarding.expect(asterisk_prompt("vm-extension"), within_s=25)
+    await forwarding.press(f"{bob.number}#")
+    await forwarding.expect(asterisk_prompt("vm-forwardoptions"), within_s=25)
+    await forwarding.press("1")
+    await forwarding.expect(asterisk_prompt("beep"), within_s=25, whole=True)
+    await forwarding.say(introduction)
+    await forwarding.press("#")
+    await forwarding.expect(asterisk_prompt("vm-msgforwarded"), within_s=25)
+    await forwarding.hang_up()
+    report = await run_import(lab, bob)
+    assert [box["imported"] for box in report["boxes"]] == [1]
+    (message,) = bob.messages()
+    copy = np.frombuffer(wav.read_samples(spool / bob.number / "INBOX" / "msg0000.wav"), np.int16)
+    assert len(copy) > 8 * 4500
+    half = len(copy) - len(recorded)
+    assert similarity(copy[:half], introduction) > SAME_AUDIO
+    assert similarity(copy[half:], original) > SAME_AUDIO
+    await ivr(lab, "import", "verify")
+    shown = json.loads(await ivr(lab, "message", "show", bob.number, message["id"], "--json"))
+    assert shown["forwarded_by"] == f"a box ({alice.number})"
+    listening = await bob.dial("*97")
+    await listening.expect(
+        "count/you-have", Clip("introduction", copy[:half]), Clip("original", copy[half:]), within_s=25
+    )
+    await listening.hang_up()
+
+
+def asterisk_prompt(name: str) -> Clip:
+    """Return a prompt of Asterisk's own, as the lab's Asterisk plays it."""
+    return Clip(name, np.frombuffer(wav.read_samples(PROMPTS / f"{name}.wav"), np.int16))

@@ -25,14 +25,14 @@ async def test_boxes_move_one_by_one_while_callers_leave_messages(phone_users: l
     site = Site(lab, phone_users)
     await Weekend(site, phone_users, Random(1)).run(listen_before=1, back=0)
     for box in site.boxes:
-        assert_same_audio(site.recordings(box), box.said)
+        assert_same_audio(site.recordings(box), box.spoken)
     # Its owner hears the rest in ivr, by the same line.
     first = next(box for box in site.boxes if box.heard)
     await site.listen_in_ivr(first)
-    assert_same_audio(first.heard, first.said)
+    assert_same_audio(first.heard, first.spoken)
     # And back: everything is in app_voicemail, and so are its callers.
     await site.switch(first, back=True)
     await site.leave_message(phone_users[0], first)
     folder = site.folder(first)
-    await wait_until(lambda: len([*folder.glob("*/msg*.txt")]) == len(first.said))
-    assert_same_audio([*map(read_recording, folder.glob("*/msg*.wav"))], first.said)
+    await wait_until(lambda: len([*folder.glob("*/msg*.txt")]) == len(first.spoken))
+    assert_same_audio([*map(read_recording, folder.glob("*/msg*.wav"))], first.spoken)
