@@ -99,6 +99,7 @@ ENGLISH: Mapping[str, str] = {
     "note_recorded": "Note recorded: {seconds} s.",
     "note_file": "or a sound file",
     "microphone_failed": "The microphone cannot be used: allow it, or choose a file.",
+    "unreachable": "The service cannot be reached just now: try again.",
     "send": "Send",
     "not_sent": "The message was not forwarded: {reason}",
     "unknown_mailbox": "There is no mailbox {number}.",

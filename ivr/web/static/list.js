@@ -1,4 +1,5 @@
 // The list of a folder: selects all, and appends older messages when the end of the list comes into view.
+const RETRY_MS = 2000;
 const rows = document.getElementById("rows");
 
 document.documentElement.classList.add("scripted");
@@ -8,7 +9,11 @@ document.addEventListener("change", (event) => {
 });
 
 async function append(link) {
-  const response = await fetch(`${link.href}&part=1`);
+  const response = await fetch(`${link.href}&part=1`).catch(() => null);
+  if (!response || response.status >= 500) { // The service is restarted, or the network is away.
+    setTimeout(() => { delete link.dataset.watched; watch(); }, RETRY_MS);
+    return;
+  }
   if (!response.ok || response.redirected) return location.assign(link.href);
   const holder = document.createElement("ul");
   holder.innerHTML = await response.text();

@@ -1,13 +1,15 @@
 // Keeps the page up to date: fetches it again when its mailbox has changed, and replaces what is different.
 const REGIONS = ["folders", "boxes", "bar", "actions", "message-title", "transcript"];
 const MAX_PARTS = 4; // Parts of a long list that are fetched again; rows after them stay as they are.
-const RETRY_MS = 10000;
+const RETRY_MS = 10000; // Until a stream that was refused is asked for again.
+const REFRESH_MS = 2000; // Until a page that could not be fetched is fetched again.
 const { live, changes, arrived, gone } = document.body.dataset;
 const { page } = document.getElementById("content").dataset;
 const notice = document.getElementById("live");
 const served = new Map(REGIONS.map((id) => [id, document.getElementById(id)?.outerHTML]));
 let known = changes;
 let source = null;
+let retry = null; // Timer of the next try after a failed one.
 let isRefreshing = false;
 let isOutdated = false;
 
@@ -20,15 +22,22 @@ async function refresh() {
   isRefreshing = true;
   do {
     isOutdated = false;
-    await fetchPage().catch(() => {}); // The service is away: the stream tells when it is back.
+    await fetchPage().catch(tryAgain);
   } while (isOutdated);
   isRefreshing = false;
+}
+
+// The service is restarted, or the network is away: what changed meanwhile is fetched with the next event, or now and then.
+function tryAgain() {
+  known = null;
+  retry ??= setTimeout(() => { retry = null; refresh(); }, REFRESH_MS);
 }
 
 async function fetchPage() {
   const response = await fetch(page ?? location.href);
   if (response.redirected) return location.reload(); // The session has ended.
   if (response.status === 404 && page) notice.textContent = gone;
+  if (response.status >= 500) throw new Error(response.statusText);
   if (!response.ok) return;
   const next = new DOMParser().parseFromString(await response.text(), "text/html");
   const hasArrived = newMessages(next) > newMessages(document);

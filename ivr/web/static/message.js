@@ -5,6 +5,10 @@ const RETRY_MS = 1000;
 const MAX_TRIES = 30;
 const player = document.getElementById("player");
 
+// While the service is restarted there is no response, or that of a proxy in front of it.
+const isAway = (response) => !response || response.status >= 500;
+const pause = () => new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+
 function clock(seconds) {
   const whole = Math.floor(seconds);
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
@@ -56,9 +60,9 @@ async function startPlayer() {
   const goOn = async () => {
     const from = place;
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      await pause();
       const response = await fetch(audio.src, { headers: { Range: "bytes=0-1" } }).catch(() => null);
-      if (!response) continue;
+      if (isAway(response)) continue;
       if (!response.ok || response.redirected) break;
       audio.load();
       audio.currentTime = from;
@@ -84,9 +88,16 @@ async function startPlayer() {
     const isMovedToEnd = playsFrom > 0 && playsFrom > length - END_S;
     if (isHeard || isMovedToEnd) return;
     isHeard = true;
-    const response = await fetch(`${address}/heard${link}`, { method: "POST", headers: { "X-CSRF-Token": csrf } }).catch(() => null);
-    if (response && response.ok) player.dataset.heard = "1"; else isHeard = false;
+    if (await markHeard()) player.dataset.heard = "1"; else isHeard = false;
   });
+  const markHeard = async () => {
+    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+      const response = await fetch(`${address}/heard${link}`, { method: "POST", headers: { "X-CSRF-Token": csrf } }).catch(() => null);
+      if (!isAway(response)) return response.ok && !response.redirected;
+      await pause();
+    }
+    return false;
+  };
   player.addEventListener("keydown", (event) => {
     if (["SELECT", "INPUT"].includes(event.target.tagName) || event.altKey || event.ctrlKey || event.metaKey) return;
     if (event.key === "ArrowLeft") moveTo(audio.currentTime - SEEK_S);
@@ -140,7 +151,9 @@ function startNote(form) {
   const status = document.getElementById("note-status");
   let recorder = null;
   let recorded = null;
+  let isSending = false; // A second click sends no second copy.
   note.hidden = false;
+  window.addEventListener("pageshow", () => { isSending = false; });
 
   record.addEventListener("click", async () => {
     if (recorder && recorder.state === "recording") return recorder.stop();
@@ -166,20 +179,29 @@ function startNote(form) {
   });
 
   form.addEventListener("submit", async (event) => {
+    if (isSending) return event.preventDefault();
+    isSending = true;
     const audio = recorded || file.files[0];
     if (!audio) return;
     event.preventDefault();
+    await send(audio).catch(() => { status.textContent = form.dataset.unreachable; });
+    isSending = false;
+  });
+
+  async function send(audio) {
     const query = new URLSearchParams({ to: form.elements.to.value });
     const response = await fetch(`${form.action}?${query}`, {
       method: "POST", body: audio,
       headers: { "X-CSRF-Token": form.elements.csrf.value, "Content-Type": audio.type || "application/octet-stream" },
     });
+    if (response.redirected) return location.assign(response.url); // The session has ended.
+    if (isAway(response)) throw new Error(response.statusText);
     const answer = new DOMParser().parseFromString(await response.text(), "text/html");
     for (const shown of document.querySelectorAll("main > .problem")) shown.remove();
     const said = answer.querySelector("#status > *, main > .problem");
     if (said) document.getElementById("status").replaceChildren(document.importNode(said, true));
     if (response.ok) { recorded = null; form.reset(); status.textContent = ""; }
-  });
+  }
 }
 
 if (player) startPlayer();

@@ -50,7 +50,12 @@ function start(card) {
     const response = await fetch(`${card.dataset.address}?${new URLSearchParams({ until })}`, {
       method: "POST", body: audio,
       headers: { "X-CSRF-Token": card.dataset.csrf, "Content-Type": audio.type || "application/octet-stream" },
-    });
+    }).catch(() => null);
+    if (!response || response.status >= 500) { // The service is restarted, or the network is away.
+      status.textContent = card.dataset.unreachable;
+      use.disabled = false;
+      return;
+    }
     if (response.ok) return location.assign(response.url);
     const answer = new DOMParser().parseFromString(await response.text(), "text/html");
     const reason = answer.querySelector("main .problem[role=alert]") || answer.querySelector("main p");
