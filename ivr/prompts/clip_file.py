@@ -32,13 +32,12 @@ def is_own_recording(path: Path) -> bool:
 def read_samples(path: Path) -> bytes:
     """Return the samples of a clip as 16-bit samples.
 
-    Raises `InvalidAudio` for a WAV of another format and an empty file, and OSError.
+    Raises `InvalidAudio` for a WAV of another format and a file without samples, and OSError.
     """
-    if path.suffix == WAV_SUFFIX:
-        return wav.read_samples(path)
-    if content := path.read_bytes():
-        return ulaw.decode(content)
-    raise InvalidAudio(f"{path} is empty")
+    samples = wav.read_samples(path) if path.suffix == WAV_SUFFIX else ulaw.decode(path.read_bytes())
+    if not samples:
+        raise InvalidAudio(f"{path} is empty")
+    return samples
 
 
 def write(path: Path, samples: array[int]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 
 import structlog
 
+from ivr.audio import wav
 from ivr.errors import CatalogueError, InvalidAudio
 from ivr.prompts import clip_file
 from ivr.prompts.catalogue import Catalogue
@@ -14,7 +16,10 @@ from ivr.prompts.languages import FALLBACK_LANGUAGE
 
 BEEP_KEY = "tone/beep"
 BEEP_HZ, BEEP_MS = 440, 500
-"""The beep where its recording cannot be read."""
+"""The beep where its recording cannot be read, or heard."""
+MIN_BEEP_MS = 50
+MIN_BEEP_PEAK = 300
+"""Of 32,768: about -40 dBFS."""
 
 log = structlog.get_logger()
 
@@ -58,13 +63,23 @@ class ClipReader:
     def _read(self, language: str, key: str) -> ClipSource | None:
         catalogue = self._catalogues[language]
         try:
-            return ClipSource(key, catalogue[key].text, clip_file.read_samples(catalogue.recording_path(key)))
+            path = catalogue.recording_path(key)
+            samples = clip_file.read_samples(path)
+            if key == BEEP_KEY and not _is_audible(samples):
+                raise InvalidAudio(f"{path} is no beep: it cannot be heard")
+            return ClipSource(key, catalogue[key].text, samples)
         except (OSError, InvalidAudio, CatalogueError) as error:
             if (language, key) not in self._reported:
                 self._reported.add((language, key))
                 remedy = "run 'ivr sounds check'"
                 log.error("prompt.clip_missing", language=language, clip=key, error=str(error), remedy=remedy)
         return None
+
+
+def _is_audible(beep: bytes) -> bool:
+    """Return whether callers notice a beep."""
+    samples = array("h", beep)
+    return len(beep) >= MIN_BEEP_MS * wav.BYTES_PER_MS and max(samples) - min(samples) > 2 * MIN_BEEP_PEAK
 
 
 def _make_beep() -> bytes:

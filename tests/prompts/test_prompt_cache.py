@@ -74,7 +74,7 @@ def own_sounds(tmp_path: Path) -> Path:
     return Path(shutil.copytree(SOUNDS / "en", tmp_path / "own"))
 
 
-@pytest.mark.parametrize("fault", ["missing", "empty", "noise", "not in the catalogue"])
+@pytest.mark.parametrize("fault", ["missing", "empty", "noise", "no samples", "not in the catalogue"])
 def test_faulty_clip_is_left_out_and_back_once_it_is_mended(own_sounds: Path, tmp_path: Path, fault: str) -> None:
     clip = own_sounds / "number" / "1.ulaw"
     content = clip.read_bytes()
@@ -83,6 +83,8 @@ def test_faulty_clip_is_left_out_and_back_once_it_is_mended(own_sounds: Path, tm
             clip.unlink()
         case "empty":
             clip.write_bytes(b"")
+        case "no samples":
+            wav.write(clip.with_suffix(".wav"), b"")
         case "noise":
             clip.with_suffix(".wav").write_bytes(b"RIFF" + bytes(100))
         case _:

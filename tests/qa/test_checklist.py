@@ -70,6 +70,13 @@ def test_every_test_that_a_table_names_exists(document: str) -> None:
         assert name in functions_in(path), f"{document}: there is no {path}::{name}"
 
 
+def test_every_field_report_names_a_test() -> None:
+    lines = (ROOT / "docs" / "dev" / "field-reports.md").read_text().splitlines()
+    reports = [line for line in lines if re.match(r"\| (\d\d|F\d|\u2013)", line)]
+    assert len(reports) > 75
+    assert [line for line in reports if not re.search(r"\| tests/[\w/]+\.py::test_\w+[^|]*\|$", line)] == []
+
+
 def test_changes_from_kazoo_are_marked() -> None:
     marked = {row for row, (what, _) in rows().items() if what.startswith("changed: ")}
     assert marked == CHANGES_FROM_KAZOO
