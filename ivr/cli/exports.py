@@ -14,12 +14,15 @@ from ivr.cli.boxes import resolve_box
 from ivr.cli.import_run import CONF, LOSSES_EXIT_CODE, WARNINGS_EXIT_CODE, format_note, parse_pairs
 from ivr.cli.progress import show_progress
 from ivr.cli.support import AccountOption, JsonOption, resolve_account, with_app
-from ivr.errors import NotFound
+from ivr.directory.models import Account
+from ivr.errors import BadInput, NotFound
 from ivr.import_services import build_export
 from ivr.imports.export_plan import BoxExportReport, ExportOptions
 from ivr.imports.system import NoteLevel
+from ivr.imports.voicemail_conf import GENERAL, ZONE_MESSAGES, is_folder_name
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import AuditAction
+from ivr.validation.numbers import dialplan_context
 
 command = typer.Typer(no_args_is_help=True)
 
@@ -49,7 +52,7 @@ async def app_voicemail(
     and is still in it is moved to the folder that it is in here, or to Deleted. Exit code 3: with warnings; 4:
     something stays behind.
     """
-    options = _options(spool, conf, context)
+    options = _options(spool, conf, _read_contexts(context, await app.directory.accounts()))
     mailboxes = await _mailboxes(app, account, box)
     with show_progress("boxes exported") as on_progress:
         reports = await build_export(app).run(options, mailboxes, on_progress, dry_run=dry_run)
@@ -65,12 +68,22 @@ async def app_voicemail(
         raise typer.Exit(LOSSES_EXIT_CODE if level is NoteLevel.LOSS else WARNINGS_EXIT_CODE)
 
 
-def _options(spool: Path, conf: Path | None, contexts: Sequence[str]) -> ExportOptions:
-    return ExportOptions(
-        spool=spool.absolute(),
-        conf=conf or (CONF if CONF.exists() else None),
-        contexts=parse_pairs(contexts, "--context", "acme=default"),
-    )
+def _options(spool: Path, conf: Path | None, contexts: dict[str, str]) -> ExportOptions:
+    return ExportOptions(spool.absolute(), conf or (CONF if CONF.exists() else None), contexts=contexts)
+
+
+def _read_contexts(texts: Sequence[str], accounts: Sequence[Account]) -> dict[str, str]:
+    """Return the context by the name of the account. Raises `BadInput`, `NotFound`."""
+    names = {name: one.name for one in accounts for name in (one.id, one.realm, one.name) if name}
+    contexts: dict[str, str] = {}
+    for account, text in parse_pairs(texts, "--context", "acme=default").items():
+        if account not in names:
+            raise NotFound(f"there is no account {account!r}: 'ivr account list' shows them")
+        context = dialplan_context(text)
+        if context.lower() in (GENERAL, ZONE_MESSAGES) or not is_folder_name(context):
+            raise BadInput(f"--context {account}={text}: that cannot be a context with mailboxes")
+        contexts[names[account]] = context
+    return contexts
 
 
 async def _mailboxes(app: App, account: str | None, numbers: Sequence[str]) -> list[Mailbox]:

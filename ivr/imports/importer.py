@@ -175,11 +175,11 @@ class Importer:
         if run_id is None:
             runs = [run for run in runs if run.state is not ImportState.UNDONE][:1]
         else:
-            runs = [run for run in runs if run.id.startswith(run_id)]
+            runs = [run for run in runs if run_id and run.id.startswith(run_id)]
         if not runs:
             raise NotFound(
-                f"there is no import {run_id}: 'ivr import status' lists them"
-                if run_id
+                f"there is no import {run_id!r}: 'ivr import status' lists them"
+                if run_id is not None
                 else "there is no import yet: begin with 'ivr import app-voicemail' or another system"
             )
         if len(runs) > 1:

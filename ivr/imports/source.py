@@ -12,7 +12,7 @@ from ivr.directory.models import Account
 from ivr.errors import BadInput, Conflict, NotFound
 from ivr.imports.app_voicemail import APP_VOICEMAIL
 from ivr.imports.system import Note, NoteLevel, SourceMailbox, VoicemailSystem
-from ivr.imports.voicemail_conf import VoicemailConf
+from ivr.imports.voicemail_conf import VoicemailConf, is_folder_name
 
 LEFT_OUT = "-"
 """In the place of an account: a context that is not imported."""
@@ -118,8 +118,14 @@ def read_source(system: VoicemailSystem, options: ImportOptions, accounts: Seque
     source = Source(found.conf, notes=list(found.notes))
     if unknown := [key for key in options.boxes if key not in found.mailboxes]:
         raise NotFound(f"there is no box {unknown[0]} in {system.place}: write it as 2001@default")
+    names = {key: all(map(is_folder_name, key.rpartition("@")[::2])) for key in found.mailboxes}
     _require_contexts(options.contexts, _contexts_of(found.mailboxes))
-    chosen = [key for key in found.mailboxes if not options.boxes or key in options.boxes]
+    chosen = [key for key in found.mailboxes if names[key] and (not options.boxes or key in options.boxes)]
+    source.notes += [
+        Note("", NoteLevel.LOSS, f"box {key!r} is left out: its name cannot be that of a folder")
+        for key, is_usable in names.items()
+        if not is_usable and (not options.boxes or key in options.boxes)
+    ]
     account_by_context = _map_contexts(_contexts_of(chosen), options.contexts, accounts, source)
     for key in chosen:
         number, _, context = key.rpartition("@")

@@ -16,7 +16,7 @@ from ivr.imports.export_plan import BoxExportReport, ExportOptions, ExportTarget
 from ivr.imports.mailbox_export import ExportJob, MailboxExport, full_folders
 from ivr.imports.spool_writer import SpoolWriter
 from ivr.imports.system import NoteLevel
-from ivr.imports.voicemail_conf import VoicemailConf, read_voicemail_conf
+from ivr.imports.voicemail_conf import VoicemailConf, is_folder_name, read_voicemail_conf
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.pins import Pins
 from ivr.storage.file_owner import run_as_owner_of
@@ -128,6 +128,8 @@ class SpoolExport:
                     f"box {number} of {account} was not imported, so nothing says which context it belongs to: add"
                     f" --context {account}=CONTEXT"
                 )
+            if not (is_folder_name(context) and is_folder_name(number)):
+                raise Conflict(f"box {number} of {account} cannot go to context {context!r}: that is no folder's name")
             targets.append(ExportTarget(mailbox, number, context))
         if double := [key for key, count in Counter(target.key for target in targets).items() if count > 1]:
             raise Conflict(f"several boxes would be {double[0]}: give their accounts different contexts with --context")

@@ -67,6 +67,12 @@ class VoicemailConf:
     warnings: list[str] = field(default_factory=list)
 
 
+def is_folder_name(name: str) -> bool:
+    """Return whether a context or a number can be a folder of the spool: neither does it lead elsewhere, nor does it
+    change the lines of a report."""
+    return name not in ("", ".", "..") and "/" not in name and name.isprintable()
+
+
 def read_voicemail_conf(path: Path, spool: Path) -> VoicemailConf:
     """Read a voicemail.conf. Passwords that app_voicemail stores in the spool replace those of the file.
 
@@ -126,7 +132,8 @@ def _add_mailbox(conf: VoicemailConf, context: str, line: ConfigLine, spool: Pat
             f"{line.place}: app_voicemail knows no quotes: the name of {key} is {fullname!r}, its address {emails!r}"
         )
     own = dict(_parse_options(options[0] if options else ""))
-    if {**conf.general, **own}.get("passwordlocation", "").strip().lower() == "spooldir":
+    is_in_spool = {**conf.general, **own}.get("passwordlocation", "").strip().lower() == "spooldir"
+    if is_in_spool and is_folder_name(context) and is_folder_name(number):
         password = _stored_password(spool / context / number / PASSWORD_FILE) or password
     conf.mailboxes[key] = conf_mailbox(
         number=number,

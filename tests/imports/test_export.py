@@ -244,3 +244,23 @@ def test_export_that_cannot_write_changes_nothing_and_says_why(demo: Ivr, maker:
     assert "box 2001 of other was not imported" in error
     error = demo(*words, "--spool", str(back), "--context", "other=default", fails=4).stderr
     assert "several boxes would be 2001@default" in error
+
+
+@pytest.mark.parametrize(
+    ("context", "code", "message"),
+    [
+        ("demo=../outside", 2, "'../outside' is not the name of a dialplan context"),
+        ("demo=..", 2, "cannot be a context with mailboxes"),
+        ("demo=general", 2, "cannot be a context with mailboxes"),
+        ("nobody=default", 3, "there is no account 'nobody'"),
+    ],
+)
+def test_export_writes_to_folders_of_the_spool_alone(
+    demo: Ivr, maker: SpoolMaker, tmp_path: Path, context: str, code: int, message: str
+) -> None:
+    demo("box", "create", "2005", "--pin", "91827")
+    back = tmp_path / "back"
+    back.mkdir()
+    words = ("export", "app-voicemail", "--conf", str(maker.conf), "--spool", str(back), "--context", context)
+    assert message in demo(*words, fails=code).stderr
+    assert [path.name for path in (*back.iterdir(), *tmp_path.glob("outside"))] == []

@@ -259,6 +259,8 @@ def test_undo_removes_the_import_alone_and_it_can_be_repeated(demo: Ivr, maker: 
     (run,) = parse_json(demo("import", "status", "--json"))
     assert (run["messages"], run["greetings"], run["boxes"]) == (2, 2, 2)
     assert parse_json(demo("greeting", "show", "2001", "busy", "--json"))["length"] == "1.5 s"
+    error = demo("import", "undo", "", "--yes", fails=3).stderr
+    assert "there is no import ''" in error, "a variable of a script may be empty"
     undone = parse_json(demo("import", "undo", run["run"][:8], "--yes", "--json"))
     [entry] = parse_json(demo("audit", "list", "--action", "deleted", "--json"))
     assert entry["subject"] == f"import {run['run']}"
@@ -296,6 +298,17 @@ def test_contexts_without_an_account_and_equal_numbers_are_refused(demo: Ivr, ma
     import_all(demo, maker, "--context", "default=demo", "--context", "sales=other")
     boxes = [parse_json(demo("box", "list", "--json", "--account", name)) for name in ("demo", "other")]
     assert [[box["mailbox"] for box in listed] for listed in boxes] == [["2001"], ["2001"]]
+
+
+def test_names_that_lead_out_of_the_spool_are_left_behind(demo: Ivr, maker: SpoolMaker) -> None:
+    maker.message(box="2002@default")
+    maker.write_conf("[default]\n2002 => 4716\n../2002 => 4716\n[../spool/default]\n2002 => 4716\n[..]\n2003 => 4716\n")
+    (maker.spool / "all boxes\nare equal" / "2004").mkdir(parents=True)
+    report = import_all(demo, maker, fails=4)
+    assert [(box["box"], box["imported"]) for box in report["boxes"]] == [("2002@default", 1)]
+    left = [note["text"].partition(" is left out")[0] for note in report["notes"] if note["level"] == "loss"]
+    names = ("../2002@default", "2002@../spool/default", "2003@..", "2004@all boxes\nare equal")
+    assert sorted(left) == sorted(f"box {name!r}" for name in names)
 
 
 def test_boxes_that_would_be_one_are_refused_one_after_the_other_too(demo: Ivr, maker: SpoolMaker) -> None:

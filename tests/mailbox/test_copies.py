@@ -74,7 +74,10 @@ async def test_copy_that_cannot_be_stored_now_is_delivered_with_its_message_late
     assert [len(await app.messages(box)) for box in (first, second)] == [1, 1]
 
 
-async def test_interrupted_intro_reaches_each_recipient_once(app: AppFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("interrupted_at", [0, 1])
+async def test_interrupted_intro_reaches_each_recipient_once(
+    app: AppFixture, monkeypatch: pytest.MonkeyPatch, interrupted_at: int
+) -> None:
     sender, first, second = [await app.create_box(number) for number in ("1000", "1001", "1002")]
     original = await app.create_message(sender, s=3)
     payload = {"original": original.id, "destination": first.id, COPIES_PAYLOAD_KEY: [second.id]}
@@ -82,7 +85,7 @@ async def test_interrupted_intro_reaches_each_recipient_once(app: AppFixture, mo
         sender.account_id, sender.id, RecordingPurpose.INTRO, SOURCE, payload
     )
     Path(take.path).write_bytes(wav.header(0) + speech_pcm(2000))
-    monkeypatch.setattr(app.container.messages, "add", refuse_box(app, first))
+    monkeypatch.setattr(app.container.messages, "add", refuse_box(app, (first, second)[interrupted_at]))
     with pytest.raises(StoreError):
         await app.container.delivery.forward(original, first, take, sender=sender, copies_for=[second])
     monkeypatch.undo()
