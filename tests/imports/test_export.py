@@ -252,7 +252,7 @@ def test_export_that_cannot_write_changes_nothing_and_says_why(demo: Ivr, maker:
         ("demo=../outside", 2, "'../outside' is not the name of a dialplan context"),
         ("demo=..", 2, "cannot be a context with mailboxes"),
         ("demo=general", 2, "cannot be a context with mailboxes"),
-        ("nobody=default", 3, "there is no account 'nobody'"),
+        ("other=default", 3, "there is no account 'other'"),
     ],
 )
 def test_export_writes_to_folders_of_the_spool_alone(
