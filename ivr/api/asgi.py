@@ -7,7 +7,7 @@ import hashlib
 import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
+from functools import cache, partial
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 from ivr import __version__
 from ivr.api import audio, boxes, docs_page, greetings, messages, openapi, sessions
 from ivr.api.dependencies import ApiServices
-from ivr.api.envelope import failure
+from ivr.api.envelope import failure, to_json
 from ivr.api.error_responses import response_for
 from ivr.api.middleware import (
     HeadMiddleware,
@@ -43,7 +43,7 @@ API_DESCRIPTION = "Voicemail boxes, messages and greetings. Changes are visible 
 
 def build_asgi_app(services: ApiServices, add_page: Callable[[ASGIApp], ASGIApp] | None = None) -> ASGIApp:
     """Build the REST application. `add_page`: puts the page for owners beside it; its requests are logged too."""
-    app = FastAPI(title="ivr", version=__version__, description=API_DESCRIPTION, docs_url=None, redoc_url=None)
+    app = FastAPI(title="ivr", version=__version__, description=API_DESCRIPTION, openapi_url=None)
     app.state.services = services
     app.state.node = _node_id(socket.gethostname())
     app.router.redirect_slashes = False
@@ -59,9 +59,22 @@ def build_asgi_app(services: ApiServices, add_page: Callable[[ASGIApp], ASGIApp]
     document = openapi.patch_document(app.openapi())
     app.openapi = lambda: document  # type: ignore[method-assign]
 
+    @cache
+    def render_docs() -> bytes:
+        return docs_page.render_html(document).encode()
+
+    @cache
+    def render_openapi() -> bytes:
+        return to_json(document)
+
+    # Rendered once, when asked for: it takes 10 ms, and is open to everybody.
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:
-        return HTMLResponse(docs_page.render_html(document))
+        return HTMLResponse(render_docs())
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi_document() -> Response:
+        return Response(render_openapi(), media_type="application/json")
 
     for path, page in services.public_pages.items():
         app.add_api_route(path, partial(_serve_page, page), methods=["GET"], include_in_schema=False)

@@ -11,7 +11,7 @@ from http import HTTPStatus
 REQUEST_TIMEOUT_S = 5.0
 MAX_HEAD_BYTES = 8192
 MAX_CONNECTIONS = 100
-"""Simultaneous connections; further ones are closed."""
+"""Simultaneous connections; for a further one the oldest is closed that has not sent its request yet."""
 TEXT = "text/plain; charset=utf-8"
 
 
@@ -37,6 +37,10 @@ class PageServer:
         self._request_timeout_s = request_timeout_s
         self._server: asyncio.Server | None = None
         self._connections = 0
+        self._silent: dict[asyncio.StreamWriter, None] = {}
+        """Those of which no request was read yet, oldest first."""
+        self._is_rendering = asyncio.Lock()
+        """One page at a time: as many as are asked for would hold up calls."""
 
     async def start(self, host: str, port: int) -> int:
         """Start listening and return the port. Raises `OSError` when the address is in use."""
@@ -49,19 +53,33 @@ class PageServer:
             self._server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._connections >= MAX_CONNECTIONS:
+        if self._connections >= MAX_CONNECTIONS and not self._close_oldest():
             writer.close()
             return
         self._connections += 1
+        self._silent[writer] = None
         try:
             with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
                 async with asyncio.timeout(self._request_timeout_s):
                     head = await reader.readuntil(b"\r\n\r\n")
-                    writer.write(_encode(await self._respond(head.split(b"\r\n", 1)[0])))
+                    self._silent.pop(writer, None)
+                    async with self._is_rendering:
+                        response = await self._respond(head.split(b"\r\n", 1)[0])
+                    writer.write(_encode(response))
                     await writer.drain()
         finally:
+            self._silent.pop(writer, None)
             self._connections -= 1
             writer.close()
+
+    def _close_oldest(self) -> bool:
+        """Close the oldest connection that has sent no request, for one that may send its own at once."""
+        oldest = next(iter(self._silent), None)
+        if oldest is None:
+            return False
+        del self._silent[oldest]
+        oldest.transport.abort()
+        return True
 
     async def _respond(self, request_line: bytes) -> PageResponse:
         method, _, rest = request_line.partition(b" ")

@@ -33,6 +33,7 @@ from ivr.notifications.transcription.handler import SubprocessTranscriber, Trans
 from ivr.notifications.webhook import WebhookSender, WebhookSubscriber
 from ivr.notifications.webhook_request import WebhookRequest
 from ivr.notifications.worker import Handler, OutboxRunner, OutboxWorker, Worker, WorkerLimits
+from ivr.precedence import background
 from ivr.service.metrics_page import MetricsPage
 from ivr.service.node_presence import NodePresence
 from ivr.site_program import SiteProgram
@@ -125,7 +126,8 @@ async def _start_metrics_server(app: App, outbox_runner: OutboxRunner) -> PageSe
     host, port = app.settings.metrics.host, app.settings.metrics.port
     if port:
         try:
-            await server.start(host, port)
+            with background():
+                await server.start(host, port)
         except OSError as error:
             raise SettingsError(
                 f"cannot listen on {host}:{port}: {error.strerror}: change host or port in [metrics]"

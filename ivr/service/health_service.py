@@ -9,6 +9,7 @@ from ivr.app import App
 from ivr.errors import SettingsError
 from ivr.health.monitor import HealthMonitor
 from ivr.metrics.page_server import PageServer
+from ivr.precedence import background
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ async def start_health_service(app: App) -> HealthService:
     if port:
         server = PageServer(app.health_pages.pages)
         try:
-            await server.start(host, port)
+            with background():
+                await server.start(host, port)
         except OSError as error:
             raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror}: change port in [health]") from error
     task = asyncio.create_task(app.health_monitor.run_forever())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -112,3 +114,13 @@ async def test_docs_page_loads_nothing_external(rest: RestClient) -> None:
     assert "http:" not in page
     assert "https:" not in page
     assert "<script" not in page
+
+
+async def test_documentation_is_rendered_once(rest: RestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is open to everybody, and takes long."""
+    for path in ("/docs", "/openapi.json"):
+        first = await rest.http.get(f"{rest.url}{path}")
+        for module, name in ((docs_page, "render_html"), (orjson, "dumps"), (json, "dumps")):
+            monkeypatch.delattr(module, name)
+        assert (await rest.http.get(f"{rest.url}{path}")).content == first.content
+        monkeypatch.undo()

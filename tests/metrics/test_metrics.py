@@ -13,7 +13,7 @@ from ivr.errors import SettingsError
 from ivr.mailbox.takes import TakeSource
 from ivr.metrics.gauges import GAUGES
 from ivr.metrics.metrics import Metrics
-from ivr.metrics.page_server import PageResponse, PageServer
+from ivr.metrics.page_server import MAX_CONNECTIONS, PageResponse, PageServer
 from ivr.service.background import start_background_tasks
 from ivr.service.call_servers import MeteredCallStore
 from ivr.service.metrics_page import MetricsPage
@@ -209,3 +209,34 @@ def test_label_cardinality_is_bounded() -> None:
         'ivr_calls_total{action="check",status="DONE"} 0.0',
         'ivr_calls_total{action="other",status="other"} 50.0',
     ]
+
+
+async def test_silent_connections_keep_no_request_out() -> None:
+    async def render() -> PageResponse:
+        return PageResponse(b"figures")
+
+    server = PageServer({"/metrics": render})
+    port = await server.start("127.0.0.1", 0)
+    silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MAX_CONNECTIONS + 5)]
+    status, text = await http_request(port, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (status, text) == ("HTTP/1.1 200 OK", "figures")
+    for _, writer in silent:
+        writer.close()
+    server.stop()
+
+
+async def test_one_page_is_rendered_at_a_time() -> None:
+    running, most = 0, 0
+
+    async def render() -> PageResponse:
+        nonlocal running, most
+        running, most = running + 1, max(most, running + 1)
+        await asyncio.sleep(0)
+        running -= 1
+        return PageResponse(b"")
+
+    server = PageServer({"/metrics": render})
+    port = await server.start("127.0.0.1", 0)
+    await asyncio.gather(*(http_request(port, b"GET /metrics HTTP/1.1\r\n\r\n") for _ in range(5)))
+    assert most == 1
+    server.stop()
