@@ -2,7 +2,8 @@
 
 The user of the service owns the data folder, and Asterisk's user often owns /etc/asterisk. Root must not follow a link
 that one of them has laid: it would change owner, mode or content of any file. So every name of a path is opened in the
-folder before it, and a link is followed only if no user but root could have laid it.
+folder before it, and a link is followed only if no user but root could have laid it. The same holds for a second name
+of a file (a hard link), which kernels with `fs.protected_hardlinks = 0` let everybody make.
 """
 
 from __future__ import annotations
@@ -60,12 +61,14 @@ def _open_file(path: Path, *, link_free: bool) -> int:
     path = _resolve_link(path, link_free=link_free)
     try:
         with open_folder(path.parent) as folder:
+            is_roots = _is_roots_alone(folder) and not link_free
             descriptor = os.open(path.name, READ_FLAGS, dir_fd=folder)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise _refusal(path) from error
         raise
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or (status.st_nlink > 1 and not is_roots):
         os.close(descriptor)
         raise _refusal(path)
     return descriptor
@@ -166,6 +169,6 @@ def _is_roots_alone(folder: int) -> bool:
 
 def _refusal(path: Path) -> ConfigurationError:
     return ConfigurationError(
-        f"{path} is a link or no regular file, and another user than root may have put it there: look at it"
-        f" (ls -l {path}), remove it, then run 'ivr install' again"
+        f"{path} is a link, has a second name or is no regular file, and another user than root may have put it there:"
+        f" look at it (ls -l {path}), remove it, then run 'ivr install' again"
     )

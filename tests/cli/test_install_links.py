@@ -63,6 +63,15 @@ def test_secret_that_became_a_link_is_neither_read_nor_written(ivr: Ivr, machine
     assert not (machine / "etc/asterisk/ivr/secret.conf").exists()
 
 
+def test_secret_that_became_a_second_name_of_a_file_of_root_is_not_read(ivr: Ivr, machine: Path) -> None:
+    secret, conf = machine / "var/lib/ivr/state/asterisk-secret", machine / "etc/asterisk/ivr/secret.conf"
+    secret.unlink()
+    secret.hardlink_to(machine / "root-only" / "secret")
+    conf.unlink()
+    assert "has a second name" in ivr("install", "--root", str(machine), fails=1).output
+    assert not conf.exists()
+
+
 def test_secret_that_became_a_pipe_does_not_hold_the_installation(ivr: Ivr, machine: Path) -> None:
     secret = machine / "var/lib/ivr/state/asterisk-secret"
     secret.unlink()
@@ -88,7 +97,7 @@ def test_link_in_a_folder_of_another_user_is_refused_and_one_of_root_is_followed
         if owner == 0:
             step.apply(target)
         else:
-            with pytest.raises(Exception, match="is a link or no regular file"):
+            with pytest.raises(Exception, match="is a link, has a second name or is no regular file"):
                 step.apply(target)
     assert os.listdir(tmp_path / "elsewhere") == (["ivr.toml"] if owner == 0 else [])
     assert stat.S_IMODE((tmp_path / "elsewhere").stat().st_mode) == (0o750 if owner == 0 else 0o755)
