@@ -98,7 +98,7 @@ def test_envelope_sentences() -> None:
 def test_pin_lengths_and_menu_options() -> None:
     assert clip_texts(italian.pin_length(4, 4)) == "Un codice ha quattro cifre."
     assert clip_texts(italian.pin_length(4, 6)) == "Un codice ha da quattro a sei cifre."
-    assert clip_texts(italian.menu_option("keep", "1")) == "Per salvare, digiti uno."
+    assert clip_texts(italian.menu_option("keep", "1")) == "Per salvare, selezioni uno."
     assert clip_texts(italian.menu_option("keep", "#", short=True)) == "Salvare, cancelletto"
 
 
