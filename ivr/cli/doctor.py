@@ -16,8 +16,8 @@ from ivr.app import App
 from ivr.cli.support import JsonOption, exit_on_error
 from ivr.doctor.console import RemoteConsole
 from ivr.doctor.doctor import run_checks
-from ivr.doctor.host import rename_command
 from ivr.doctor.installation import DatabaseSnapshot, HostInfo, Installation, read_database_snapshot
+from ivr.doctor.settings_file import comment_command, rename_command
 from ivr.errors import MigrationRequired, SettingsError, StoreError, describe_error
 from ivr.health.finding import Finding, Level, problem, warning
 from ivr.pepper_files import pepper_path
@@ -50,7 +50,12 @@ def _run_checks() -> list[Finding]:
     except SettingsError as error:
         what = str(error).replace("\n", " ")
         remedy = "correct the setting; docs/settings.md lists all settings"
-        return [problem("config", what, remedy, command=rename_command(error, settings.config_path()))]
+        file = settings.config_path()
+        if command := rename_command(error, file):
+            return [problem("config", what, remedy, command=command)]
+        if command := comment_command(error, file):
+            remedy += "; or make a comment of it, so that its default is used"
+        return [problem("config", what, remedy, command=command)]
     except OSError as error:
         what = f"the settings cannot be read: {describe_error(error)}"
         return [problem("config", what, "run ivr doctor as root, or as the user of the service")]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from ivr.ami.client import DEFAULT_TIMING, AmiClient, AmiTiming
 from ivr.ami.settings import AmiSettings
@@ -16,8 +15,9 @@ from ivr.call.ari.tls import client_context, describe_tls_error
 from ivr.doctor import console
 from ivr.doctor.console import ConsoleUnavailable
 from ivr.doctor.installation import Installation
+from ivr.doctor.settings_file import set_command
 from ivr.errors import AmiActionRejected, AmiUnavailable, BadInput, SettingsError, StoreError, describe_error
-from ivr.health.checks import RESTART, START, quoted
+from ivr.health.checks import RESTART, START
 from ivr.health.finding import Finding, ok, problem, warning
 from ivr.paths import load_ami_settings
 from ivr.storage.file_owner import run_as_owner_of
@@ -49,13 +49,21 @@ def check_ami(installation: Installation, timing: AmiTiming = DEFAULT_TIMING) ->
         return
     try:
         yield asyncio.run(_check_login(ami, timing, has_file=not installation.settings.ami.secret))
+    except AmiUnavailable as error:
+        what = f"{ami.host}:{ami.port} is not Asterisk's manager, or does not respond: {error}"
+        remedy = f"check host and port in [ami] of ivr.toml, and permit= in [{ami.user}] in manager.conf"
+        listening = _listening_address(installation, MANAGER)
+        yield _move_to(installation, MANAGER, listening, what, (ami.host, ami.port)) or problem("AMI", what, remedy)
     except OSError as error:
         what = f"no connection to {ami.host}:{ami.port}: {describe_error(error) or 'timeout'}"
         yield _closed_port(installation, MANAGER, what, (ami.host, ami.port))
 
 
 async def _check_login(settings: AmiSettings, timing: AmiTiming, *, has_file: bool) -> Finding:
-    """`has_file`: the secret is that of `ivr install`, not of ivr.toml. Raises OSError if the port is closed."""
+    """`has_file`: the secret is that of `ivr install`, not of ivr.toml.
+
+    Raises OSError if the port is closed, `AmiUnavailable` if something else listens there.
+    """
     address, client = f"{settings.host}:{settings.port}", AmiClient(settings, timing=timing)
     section = f"[{settings.user}] in manager.conf"
     try:
@@ -69,10 +77,6 @@ async def _check_login(settings: AmiSettings, timing: AmiTiming, *, has_file: bo
             remedy = f"{INSTALL_SECRET}; if it stays: the permit= of {section}"
             return problem("AMI", what, remedy, command=INSTALL_SECRET)
         remedy = f"the secret of {section} must be that of [ami] in ivr.toml, and its permit= must allow our address"
-        return problem("AMI", what, remedy)
-    except AmiUnavailable as error:
-        remedy = f"check host and port in [ami] of ivr.toml, and permit= in {section}"
-        what = f"{address} is not Asterisk's manager, or does not respond: {error}"
         return problem("AMI", what, remedy)
     if missing := [action for action in REQUIRED_ACTIONS if not client.supports(action)]:
         remedy = f"set write = originate,call,message,reporting in {section}; then: {RELOAD_MANAGER}"
@@ -113,35 +117,41 @@ HTTP = _Interface(
 
 def _closed_port(installation: Installation, interface: _Interface, what: str, configured: tuple[str, int]) -> Finding:
     """Return what is wrong where nothing listens. The console knows whether the server is off or somewhere else."""
-    try:
-        listening = console.parse_listening_address(installation.console.run_command(interface.show))
-    except ConsoleUnavailable:
-        listening = None
-    if listening is None:
-        return problem(interface.check, what, interface.remedy)
-    host, actual_port = listening
-    if not actual_port:
+    listening = _listening_address(installation, interface)
+    if listening is not None and not listening[1]:
         edit = r"/^ *enabled *=/d; s/^ *\[general\].*/&\nenabled = yes/"
         command = f"sed -i '{edit}' /etc/asterisk/{interface.file} && {interface.reload}"
         return problem(interface.check, f"{what}; it is switched off in {interface.file}", command=command)
+    return _move_to(installation, interface, listening, what, configured) or problem(
+        interface.check, what, interface.remedy
+    )
+
+
+def _listening_address(installation: Installation, interface: _Interface) -> tuple[str, int] | None:
+    """Return where Asterisk says that a server of its listens, port 0 if it is off; None if it does not say."""
+    try:
+        return console.parse_listening_address(installation.console.run_command(interface.show))
+    except ConsoleUnavailable:
+        return None
+
+
+def _move_to(
+    installation: Installation,
+    interface: _Interface,
+    listening: tuple[str, int] | None,
+    what: str,
+    configured: tuple[str, int],
+) -> Finding | None:
+    """Return the finding whose command sets the address where Asterisk listens; None if that is what is set."""
+    host, port = listening or ("", 0)
+    if not port:
+        return None
     here = {"host": f'"{host}"'} if host not in (*EVERY_ADDRESS, configured[0]) else {}
-    values = here | ({"port": str(actual_port)} if actual_port != configured[1] else {})
-    command = _set_command(installation.config_file, interface.section, values) if values else ""
+    values = here | ({"port": str(port)} if port != configured[1] else {})
+    command = set_command(installation.config_file, interface.section, values) if values else ""
     if not command:
-        return problem(interface.check, what, interface.remedy)
-    return problem(interface.check, f"{what}; Asterisk listens at {host}:{actual_port}", command=command)
-
-
-def _set_command(file: Path | None, section: str, values: Mapping[str, str]) -> str:
-    """Return the command that sets these values in a section of ivr.toml; "" where there is no such file."""
-    if file is None:
-        return ""
-    header = rf"^ *\[{section}\]"
-    keys, lines = "|".join(values), "".join(f"\\n{key} = {value}" for key, value in values.items())
-    edit = f"/{header}/,/^ *\\[/{{/^ *({keys}) *=/d}}; s/{header}.*/&{lines}/"
-    path = quoted(file)
-    add_section = f"printf '\\n[{section}]\\n' >>{path}"
-    return f"grep -q '{header}' {path} || {add_section}; sed -Ei '{edit}' {path} && {RESTART}"
+        return None
+    return problem(interface.check, f"{what}; Asterisk listens at {host}:{port}", command=command)
 
 
 MAX_RESPONSE_BYTES = 65_536
@@ -179,22 +189,26 @@ def check_ari(installation: Installation) -> Iterator[Finding]:
             installation, HTTP, f"no connection to {address}: {describe_error(error)}", (settings.host, settings.port)
         )
         return
-    yield _finding_for(response, settings, address)
-
-
-def _finding_for(response: bytes, settings: AriSettings, address: str) -> Finding:
     status = response.split(b" ", 2)[1:2]
-    if not response.startswith(b"HTTP/") or not status:
-        return problem("ARI", f"{address} is not Asterisk's HTTP server", "check host and port in [ari] of ivr.toml")
-    if status[0] in (b"401", b"403"):
+    if response.startswith(b"HTTP/") and status:
+        yield _finding_for(status[0], response, settings, address)
+        return
+    what, listening = f"{address} is not Asterisk's HTTP server", _listening_address(installation, HTTP)
+    yield _move_to(installation, HTTP, listening, what, (settings.host, settings.port)) or problem(
+        "ARI", what, "check host and port in [ari] of ivr.toml"
+    )
+
+
+def _finding_for(status: bytes, response: bytes, settings: AriSettings, address: str) -> Finding:
+    if status in (b"401", b"403"):
         remedy = (
             f"the password of [{settings.user}] in ari.conf must be that of [ari] in ivr.toml, and the ACL of http.conf"
             " must allow our address"
         )
         return problem("ARI", f"Asterisk at {address} rejects the user {settings.user}", remedy)
-    if status[0] == b"200":
+    if status == b"200":
         return ok("ARI", f"{settings.user} can log in at {address}, and {settings.application} is connected")
-    if status[0] == b"404" and b"pplication" in response:
+    if status == b"404" and b"pplication" in response:
         what = f"{settings.user} can log in, but no service is connected as {settings.application}"
         return warning(
             "ARI",

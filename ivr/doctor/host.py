@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 import pwd
-import re
 import shlex
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from ivr.doctor.installation import Installation
-from ivr.errors import SettingsError
 from ivr.health.checks import RESTART, quoted, run_checks
 from ivr.health.finding import Finding, ok, problem, warning
 from ivr.recovery.fallback_recordings import FILE_PREFIX, parse_file_name
 from ivr.settings import Settings
-from ivr.settings_errors import misspelt_names
 from ivr.storage.data_folder import earlier_database, private_files_outside, state_folder
 from ivr.storage.file_owner import run_as_owner_of
 
@@ -53,18 +50,6 @@ def check_configuration(installation: Installation) -> Iterator[Finding]:
         )
     else:
         yield ok("config", f"{installation.config_file}")
-
-
-def rename_command(error: SettingsError, file: Path | None) -> str:
-    """Return the command that corrects names of settings which are misspelt; "" where more than that is wrong."""
-    edits, misspelt = [], misspelt_names(error, Settings.model_fields)
-    for section, name, meant in misspelt:
-        if section:
-            edits.append(f"/^ *\\[{section}\\]/,/^ *\\[/s/^ *{name} *=/{meant} =/")
-        else:
-            edits.append(f"s/^ *\\[{name}\\]/[{meant}]/")
-    is_plain = all(re.fullmatch(r"\w+", word) for names in misspelt for word in names if word)
-    return f"sed -i '{'; '.join(edits)}' {quoted(file)} && {RESTART}" if edits and is_plain and file else ""
 
 
 def _is_readable_by_service(file: Path, data_folder: Path) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 
 from ivr.doctor.installation import Installation
+from ivr.doctor.settings_file import unset_command
 from ivr.errors import NotificationFailed
 from ivr.health.finding import Finding, ok, problem, warning
 from ivr.notifications.mail.smtp import SmtpClient
@@ -55,6 +56,7 @@ def check_mail_templates(installation: Installation) -> Iterator[Finding]:
             "mail",
             f"the folder of your templates, {folder}, does not exist: mails are made of the built-in ones",
             "bring it back, or correct template_folder in [mail] of ivr.toml; then: systemctl restart ivr",
+            command=unset_command(installation.config_file, "mail", "template_folder"),
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ivr.doctor.installation import Installation
+from ivr.doctor.settings_file import unset_command
 from ivr.errors import CatalogueError, SettingsError, SoundsError
 from ivr.health.checks import quoted
 from ivr.health.finding import Finding, ok, problem, warning
@@ -23,7 +24,15 @@ def check_sounds(installation: Installation) -> Iterator[Finding]:
         folder = sounds_folder(installation.settings)
         catalogues = load_catalogues(folder)
     except (SettingsError, CatalogueError) as error:
-        yield problem("sounds", str(error), "install the package again, or set folder in [sounds] of ivr.toml")
+        # Without the setting the prompts of the package are played.
+        is_missing = isinstance(error, SettingsError)
+        command = unset_command(installation.config_file, "sounds", "folder") if is_missing else ""
+        yield problem(
+            "sounds",
+            str(error),
+            "install the package again, or correct folder in [sounds] of ivr.toml",
+            command=command,
+        )
         return
     for language, catalogue in catalogues.items():
         with run_as_owner_of(installation.data_folder):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ivr.doctor import console
 from ivr.doctor.installation import Installation, RunningAsterisk
+from ivr.doctor.settings_file import unset_command
 from ivr.health.finding import Finding, ok, problem, warning
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 
@@ -52,6 +54,7 @@ def check_contexts(asterisk: RunningAsterisk) -> Iterator[Finding]:
                 "contexts",
                 f"{setting}: the dialplan has no context {name}",
                 f"add [{name}] to extensions.conf, or clear the setting",
+                command=_clear_command(asterisk.installation, setting),
             )
         unbounded = _matching(patterns_by_context, console.is_unbounded)
         wide = _matching(patterns_by_context, lambda pattern: console.open_digits(pattern) >= MANY_OPEN_DIGITS)
@@ -81,6 +84,9 @@ def _matching(patterns_by_context: Mapping[str, Sequence[str]], is_found: Callab
     ]
 
 
+_OF_ACCOUNT = re.compile(r"account (.+), (\w+)")
+
+
 def _configured_contexts(installation: Installation) -> dict[str, str]:
     """Return the contexts named by settings of the system and of accounts, each with its setting."""
     settings = [name for name in VoicemailSettings.model_fields if name.endswith("_context")]
@@ -90,6 +96,14 @@ def _configured_contexts(installation: Installation) -> dict[str, str]:
     found.setdefault(installation.settings.notifications.call_context, "[notifications] call_context")
     found.pop("", None)
     return found
+
+
+def _clear_command(installation: Installation, setting: str) -> str:
+    """Return the command that clears a setting, as `_configured_contexts` names it."""
+    if account := _OF_ACCOUNT.fullmatch(setting):
+        return f"ivr account set {shlex.quote(account[1])} settings.{account[2]}=null"
+    section, key = setting.removeprefix("[").split("] ")
+    return unset_command(installation.config_file, section, key)
 
 
 def _patterns(asterisk: RunningAsterisk, name: str) -> dict[str, list[str]]:

@@ -12,10 +12,11 @@ import socketserver
 import sqlite3
 import ssl
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from copy import copy
+from functools import cache
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from typer.testing import CliRunner
 from ivr import __version__
 from ivr.doctor.asterisk import REQUIRED_MODULES
 from ivr.install.asterisk_start import AsteriskStart
+from ivr.prompts.catalogue import Catalogue
 from tests.doctor.conftest import DIALPLAN_CHECK
 from tests.support.all_commands import command
 from tests.support.app_fixture import SOUNDS
@@ -41,18 +43,18 @@ here=@FOLDER@/asterisk
 echo "asterisk $2" >>"$here/../commands"
 [ -e "$here/down" ] && { echo "Unable to connect to remote asterisk" >&2; exit 1; }
 case "$2" in
-"core show version") cat "$here/version" ;;
-"module show") cat "$here/modules" ;;
+"core show version") exec cat "$here/version" ;;
+"module show") exec cat "$here/modules" ;;
 "module load "*) printf '%-30s x 0 Running core\\n' "${2#module load }" >>"$here/modules" ;;
 "dialplan reload") cp "$here/ivr/secret.conf" "$here/loaded.conf" ;;
-"dialplan show globals") sed -n 's/^ *\\([A-Z_]*\\) *=> *\\(.*\\)$/   \\1=\\2/p' "$here/loaded.conf" ;;
-"dialplan show") cat "$here"/contexts/* ;;
+"dialplan show globals") exec sed -n 's/^ *\\([A-Z_]*\\) *=> *\\(.*\\)$/   \\1=\\2/p' "$here/loaded.conf" ;;
+"dialplan show") exec cat "$here"/contexts/* ;;
 "dialplan show "*)
-    cat "$here/contexts/${2#dialplan show }" 2>/dev/null ||
-        echo "There is no existence of '${2#dialplan show }' context" ;;
-"pjsip show endpoints") cat "$here/endpoints" ;;
-"manager show settings") cat "$here/manager" 2>/dev/null ;;
-"http show status") cat "$here/http" 2>/dev/null ;;
+    [ -e "$here/contexts/${2#dialplan show }" ] && exec cat "$here/contexts/${2#dialplan show }"
+    echo "There is no existence of '${2#dialplan show }' context" ;;
+"pjsip show endpoints") exec cat "$here/endpoints" ;;
+"manager show settings") [ -e "$here/manager" ] && exec cat "$here/manager" ;;
+"http show status") [ -e "$here/http" ] && exec cat "$here/http" ;;
 "file convert "*)
     eval "set -- $2"
     [ -e "$here/cannot-convert" ] && { echo "No such command 'file convert'"; exit; }
@@ -138,6 +140,8 @@ class FakeService:
 class BrokenSite:
     """One site. Its commands find `systemctl`, `asterisk`, `ivr` and others in `bin`, which log what they are asked.
 
+    `ivr` has this process do it: to start another Python for each would cost more than all else.
+
     `effects`: what a command does here, by the line that it logs.
     """
 
@@ -156,10 +160,12 @@ class BrokenSite:
             "fastagi": {"port": service.fastagi.server_address[1]},
             "api": {"port": service.rest.server_address[1]},
             "asterisk": {"console_command": shlex.quote(str(folder / "bin" / "asterisk"))},
-            "sounds": {"folder": str(SOUNDS)},
+            "sounds": {"folder": str(folder / "sounds")},
             "ami": {"port": service.ami.port, "secret": "word"},
         }
         shutil.copytree(template, self.data)
+        (folder / "sounds").mkdir()
+        (folder / "sounds" / "en").symlink_to(SOUNDS / "en")  # One language: the others cost most of a run.
         self.config.parent.mkdir()
         self.write_config()
         self._create_asterisk()
@@ -247,16 +253,27 @@ class BrokenSite:
 
     def run_as_printed(self, line: str) -> None:
         """Run a command in a shell. /etc/asterisk is the folder of this site."""
-        done = subprocess.run(
+        with subprocess.Popen(
             ["sh", "-ec", re.sub(r"/etc/asterisk(?=/)", shlex.quote(str(self.asterisk)), line)],
             env={**os.environ, "PATH": f"{self.folder / 'bin'}:/usr/sbin:/usr/bin:/sbin:/bin"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        ) as shell:  # fmt: skip
+            printed = self._run_ivr_for(shell)
+            assert shell.wait() == 0, f"{line}: {printed}{shell.stdout and shell.stdout.read()}"
         for logged in (self.folder / "commands").read_text().splitlines():
             self.effects.get(logged, lambda: None)()
+
+    def _run_ivr_for(self, shell: subprocess.Popen[str]) -> str:
+        """Run each `ivr` of a shell in this process, until the shell ends. Return what they print."""
+        requests, answers, printed = self.folder / "ivr-requests", self.folder / "ivr-answers", ""
+        ended = threading.Thread(target=lambda: shell.wait() is None or requests.write_text(""))
+        ended.start()
+        while words := requests.read_text().splitlines():
+            result = CliRunner().invoke(command, words)
+            printed += result.output
+            answers.write_text(f"{result.exit_code}\n")
+        ended.join()
+        return printed
 
     @contextmanager
     def locked_database(self) -> Iterator[None]:
@@ -298,8 +315,11 @@ class BrokenSite:
         (bin_folder / "systemctl").write_text(log.replace("\n", f"\n{show}", 1))
         self.set_unit()
         (bin_folder / "asterisk").write_text(CONSOLE.replace("@FOLDER@", shlex.quote(str(self.folder))))
-        run_ivr = f'[ "$1" = install ] || exec {sys.executable} -m ivr "$@"\n'  # Nothing is installed on this machine.
-        (bin_folder / "ivr").write_text(log + run_ivr)
+        for name in ("requests", "answers"):
+            os.mkfifo(self.folder / f"ivr-{name}")
+        folder = shlex.quote(str(self.folder))
+        ask = f'printf "%s\\n" "$@" >{folder}/ivr-requests; read -r code <{folder}/ivr-answers; exit "$code"\n'
+        (bin_folder / "ivr").write_text(f'{log}[ "$1" = install ] && exit\n{ask}')  # Nothing is installed here.
         for program in bin_folder.iterdir():
             program.chmod(0o755)
 
@@ -310,9 +330,22 @@ def silence_log(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(structlog, "configure", lambda **_: None)
 
 
+@cache
+def _english() -> Catalogue:
+    return Catalogue.load(SOUNDS / "en")
+
+
+def _load_catalogues(folder: Path) -> dict[str, Catalogue]:
+    """Return what `load_catalogues` does for the prompts of a site, without parsing the same file for each run."""
+    catalogue = copy(_english())
+    catalogue.folder = folder / "en"
+    return {"en": catalogue}
+
+
 def isolate(monkeypatch: pytest.MonkeyPatch, site: BrokenSite) -> None:
     """Let the commands of this process work on the site, without their log."""
     silence_log(monkeypatch)
+    monkeypatch.setattr("ivr.doctor.prompt_checks.load_catalogues", _load_catalogues)
     start = AsteriskStart("its unit", run_group="asterisk", process_groups=frozenset({SERVICE_GROUP + 1}))
     monkeypatch.setattr("ivr.doctor.installation.find_asterisk_start", lambda _: start)
     monkeypatch.setenv("IVR_CONFIG", str(site.config))

@@ -65,7 +65,7 @@ def at_this_site(line: str) -> str:
 
 
 def doctor_commands() -> list[str]:
-    """The commands that `ivr doctor` prints: tests/doctor/test_broken_installations.py compares and runs each."""
+    """The commands that `ivr doctor` prints: tests/doctor/cases has a broken installation for each."""
     section = TROUBLESHOOTING.read_text().split("## What `ivr doctor` says")[1].split("\n## ")[0]
     return re.findall(r"^\|.*\| `([^`]+)` \|$", section, re.MULTILINE)
 
