@@ -71,7 +71,15 @@ def run_command(machine: SiteMachine, typed: TypedCommand) -> str:
 
 
 def make_call(machine: SiteMachine, call: TelephoneCall, phones: dict[str, tuple[str, str]], scratch: Path) -> None:
+    try:
+        make_call_from(machine.enter_network(), call, phones, scratch)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{machine.logs()}") from error
+
+
+def make_call_from(enter: list[str], call: TelephoneCall, phones: dict[str, tuple[str, str]], scratch: Path) -> None:
+    """Make a call from the network that the words `enter` lead into; [] is that of this computer."""
     scratch.write_text(json.dumps({"lines": call.lines, "phones": phones}))
-    command = [*machine.enter_network(), sys.executable, "-m", "tests.site.calls", str(scratch)]
+    command = [*enter, sys.executable, "-m", "tests.site.calls", str(scratch)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=CHECKOUT, timeout=CALL_TIMEOUT_S)
-    assert done.returncode == 0, f"{call.lines}\n{done.stderr[-3000:]}\n{machine.logs()}"
+    assert done.returncode == 0, f"{call.lines}\n{done.stderr[-3000:]}"
