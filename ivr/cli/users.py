@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import typer
 
 from ivr.app import App
 from ivr.cli.audit import record_command, record_user
+from ivr.cli.boxes import resolve_box
 from ivr.cli.support import (
     AccountOption,
     ForceOption,
@@ -48,6 +52,7 @@ async def create(
     user_account = await resolve_account(app, account)
     document = parse_assignments(assignments or [])
     reject_unknown_settings(document, User)
+    document |= await _default_box(app, user_account.id, document)
     user = _validate({**document, "name": name, "account_id": user_account.id})
     created = await app.directory.create_user(user)
     await record_user(app, created, ["created"])
@@ -99,9 +104,7 @@ async def update(
         reject_unknown_settings(changes, User)
     for key, value in changes.items():
         document[key] = merge_value(document.get(key), value)
-    default_box = document.get("voicemail_id")
-    if default_box is not None and (box := await app.boxes.find_by_number(user.account_id, str(default_box))):
-        document["voicemail_id"] = box.id
+    document |= await _default_box(app, user.account_id, changes)
     updated = await app.directory.update_user(_validate(document))
     if changes:
         await record_user(app, user, changes)
@@ -143,6 +146,12 @@ async def _set_credentials(app: App, user: User, username: str | None, password:
     await app.credentials.set(user, new_username, new_password)
     await app.tokens.revoke_logins(user.account_id, user.id)
     await record_user(app, user, ["password", "username"])
+
+
+async def _default_box(app: App, account_id: str, changes: Mapping[str, Any]) -> dict[str, str]:
+    """Return the id of the box that is set as default; {} if none is. Raises `NotFound`."""
+    number = changes.get("voicemail_id")
+    return {} if number is None else {"voicemail_id": (await resolve_box(app, account_id, str(number))).id}
 
 
 def _validate(document: dict[str, object]) -> User:

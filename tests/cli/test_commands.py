@@ -136,6 +136,8 @@ def test_box_settings_are_shown_and_changed(populated_ivr: Ivr) -> None:
         (["box", "create", "1000"], 2, "already exists"),
         (["user", "create", "alice"], 4, "already has a user 'alice'"),
         (["user", "set", "alice", "colour=red"], 2, "colour"),
+        (["user", "set", "alice", "voicemail_id=7777"], 3, "there is no box '7777'"),
+        (["user", "create", "ben", "voicemail_id=7777"], 3, "there is no box '7777'"),
         (["account", "set", "demo", "settings.max_message_count=many"], 2, "max_message_count"),
         (["endpoint", "add", "alice-desk", "alice"], 4, "already belongs"),
         (["message", "add", "1000", "/nowhere.wav"], 3, "/nowhere.wav"),
