@@ -14,7 +14,7 @@ from ivr.cli.audit import record_command
 from ivr.cli.support import JsonOption, print_table, with_app
 from ivr.directory.models import Account
 from ivr.doctor.console import RemoteConsole
-from ivr.errors import Conflict, NotFound
+from ivr.errors import BadInput, Conflict, NotFound
 from ivr.import_services import build_export, build_importer, open_system
 from ivr.imports import spool
 from ivr.imports.export_plan import ExportOptions
@@ -38,6 +38,8 @@ async def switch(
     The dialplan looks it up for each call: Gosub(ivr-moved,s,1(2001@default,u)). The messages that came last are
     imported, or exported with --back. Run it as root, on Asterisk's machine.
     """
+    if back and not box:
+        raise BadInput("--back moves the boxes that are named: add them, as 2001@default")
     options = ImportOptions.from_document((await build_importer(app, None).find_run(None)).options)
     with open_system(replace(options, boxes=())) as system:
         await _switch_boxes(app, system, replace(options, boxes=()), list(dict.fromkeys(box or ())), back, as_json)

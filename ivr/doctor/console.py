@@ -52,9 +52,9 @@ class RemoteConsole:
         except OSError as error:
             raise ConsoleUnavailable(f"{' '.join(self._program)} -rx failed: {describe_error(error)}") from error
         if done.returncode != 0 or "Unable to connect to remote asterisk" in done.stdout + done.stderr:
-            raise ConsoleUnavailable(
-                (done.stderr or done.stdout).strip().splitlines()[-1] if done.stderr or done.stdout else ""
-            )
+            lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
+            silent = f"{' '.join(self._program)} -rx ended with code {done.returncode}, without a word"
+            raise ConsoleUnavailable(lines[-1] if lines else silent)
         return done.stdout
 
     def _verify_trusted(self) -> None:

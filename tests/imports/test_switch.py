@@ -77,15 +77,19 @@ def test_switched_box_is_reached_here_and_back_in_app_voicemail(ivr: Ivr, maker:
         ("2001", 3, "there is no box 2001 in"),
         ("7777@default", 3, "there is no box 7777@default in"),
         ("abc@default", 4, "box abc@default was not imported yet"),
+        ("--back", 2, "--back moves the boxes that are named"),
     ],
 )
 def test_box_that_cannot_move_is_named(ivr: Ivr, maker: SpoolMaker, box: str, code: int, message: str) -> None:
-    assert message in ivr("import", "switch", "2002@default", box, fails=code).stderr
+    boxes = [box] if box == "--back" else ["2002@default", box]
+    assert message in ivr("import", "switch", *boxes, fails=code).stderr
     assert {row["address"] for row in parse_json(ivr("import", "switch", "--json"))} == {None}, "nothing half done"
 
 
 def test_without_asterisk_nothing_is_switched(ivr: Ivr, maker: SpoolMaker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IVR_ASTERISK__CONSOLE_COMMAND", "/nonexistent/asterisk")
     assert "/nonexistent/asterisk -rx failed" in ivr("import", "switch", "2001@default", fails=1).stderr
+    monkeypatch.setenv("IVR_ASTERISK__CONSOLE_COMMAND", "sh -c 'echo; exit 3'")
+    assert "-rx ended with code 3" in ivr("import", "switch", "2001@default", fails=1).stderr
     monkeypatch.setenv("IVR_ASTERISK__CONSOLE_COMMAND", "true")
     assert "has not stored ivr/moved/2001@default" in ivr("import", "switch", "2001@default", fails=1).stderr
