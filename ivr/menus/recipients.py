@@ -17,6 +17,7 @@ from ivr.menus.menu import OwnerMenu
 from ivr.prompts.language import Language
 from ivr.prompts.voice import Prompt
 from ivr.storage.records import Message
+from ivr.validation.fields import MAX_RECIPIENTS
 
 MAX_TRIES = 3
 MAX_ROUNDS = 4
@@ -100,6 +101,8 @@ class ChooseRecipients(OwnerMenu):
         """
         if problem := await self._problem(mailbox):
             return problem
+        if len(self._chosen | {mailbox.id: mailbox}) > MAX_RECIPIENTS:
+            return "entry/invalid"
         self._chosen[mailbox.id] = mailbox
         name = await self.call.run_while_listening(self.services.greetings.find_name(mailbox))
         self._confirmation = [name or await self.render(_mailbox_prompt(self.language, mailbox.number))]
@@ -137,6 +140,8 @@ class ChooseRecipients(OwnerMenu):
         problem = left_out(self.language, missing)
         if not found:
             return problem or ("forward/own-box",)
+        if len(self._chosen | found) > MAX_RECIPIENTS:
+            return ("entry/invalid",)
         self._chosen |= found
         name = ("recipients/list", *self.language.spell(number))
         self._confirmation = [await self.render(name, *problem)]

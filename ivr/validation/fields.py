@@ -105,7 +105,11 @@ BoxNumber = Annotated[
     checked(numbers.box_number),
     _documented(pattern="^[0-9]+$"),
 ]
-DistributionLists = dict[BoxNumber, Annotated[list[BoxNumber], Field(min_length=1, max_length=200)]]
+MAX_RECIPIENTS = 200
+"""Mailboxes that one message of an owner goes to, and members of a list."""
+DistributionLists = Annotated[
+    dict[BoxNumber, Annotated[list[BoxNumber], Field(min_length=1, max_length=MAX_RECIPIENTS)]], Field(max_length=100)
+]
 """Numbers that stand for several mailboxes, each with the numbers of these."""
 BoxAlias = Annotated[str, checked(numbers.box_alias), _documented(pattern=numbers.EXTENSION_PATTERN)]
 Extension = Annotated[str, checked(numbers.extension), _documented(pattern=numbers.EXTENSION_PATTERN)]

@@ -15,6 +15,7 @@ from ivr.errors import InvalidAudio, TooMuchWork, UnsupportedMediaType
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.takes import TakeSource
 from ivr.storage.records import AuditAction, Caller, Message, RecordingPurpose
+from ivr.validation.fields import MAX_RECIPIENTS
 from ivr.web.page_messages import MessagePages, require_message
 from ivr.web.page_rendering import explain, first, flat, read_form
 from ivr.web.page_sessions import PageSession, require_form_token
@@ -89,6 +90,8 @@ async def _find_recipients(
     for number in entered:
         is_list = number in lists and await boxes.find_by_number(mailbox.account_id, number) is None
         numbers += [member for member in lists[number] if member != mailbox.number] if is_list else [number]
+    if len(numbers) > MAX_RECIPIENTS:
+        return [], translate("too_many_recipients", count=MAX_RECIPIENTS)
     size_bytes = message.bytes + (await asyncio.to_thread(_size, note) if note else 0)
     recipients: list[Mailbox] = []
     for number in numbers:

@@ -113,6 +113,7 @@ async def test_mailboxes_of_voicemail_conf_are_those_that_app_voicemail_reads(la
     assert ours == shown
 
 
+@pytest.mark.long
 async def test_message_that_was_forwarded_with_an_introduction_is_imported_whole(
     alice: PhoneUser, bob: PhoneUser, lab: LabInfo
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from ivr.errors import BoxFull
 from ivr.mailbox.mailbox import Mailbox
+from ivr.menus import recipients
 from ivr.storage.records import MediaKind, Message
 from tests.menus.test_box_options import configure_account
 from tests.support.app_fixture import AppFixture
@@ -135,6 +136,16 @@ async def test_distribution_list_reaches_its_members_and_names_those_left_out(ap
     )
     assert await lengths(app, mine, bobs, other) == [[], [2000], [2000]]
     assert len(await app.messages(full)) == 1
+
+
+async def test_message_goes_to_a_limited_number_of_mailboxes(app: AppFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipients, "MAX_RECIPIENTS", 2)
+    _, bobs, other = await create_boxes(app, distribution_lists={"800": ["1001", "1003"], "801": ["1001", "1002"]})
+    third = await app.create_box("1003")
+    script = [Press("801#"), Press("3", during=MENU), Press("800#", during=NEXT), Press("1003#", during=NEXT)]
+    phone = await compose(app, *script, Press("*", during=NEXT), Press("1", during=MENU), Speak(2000, then="hang-up"))
+    assert phone.texts[5:10] == [NEXT, INVALID, NEXT, INVALID, NEXT]
+    assert await lengths(app, bobs, other, third) == [[2000], [2000], []]
 
 
 async def test_list_of_the_owner_is_their_own_and_takes_precedence(app: AppFixture) -> None:

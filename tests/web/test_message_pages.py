@@ -14,6 +14,7 @@ import pytest
 from ivr.audio import wav
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import AuditQuery, Message
+from ivr.web import page_forward
 from ivr.web.message_views import timed_words
 from tests.api.conftest import tone
 from tests.support.app_fixture import AppFixture
@@ -336,7 +337,7 @@ async def test_message_is_forwarded_with_and_without_a_note(app: AppFixture, bro
 
 
 async def test_message_is_forwarded_to_the_members_of_a_distribution_list(
-    app: AppFixture, browser: Browser, box: Mailbox
+    app: AppFixture, browser: Browser, box: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lists = {"800": ["1000", "1001", "1002"], "801": ["1001", "4711"]}
     account = await app.container.directory.account(app.account.id)
@@ -348,6 +349,9 @@ async def test_message_is_forwarded_to_the_members_of_a_distribution_list(
     assert "Forwarded to mailboxes: 2" in browser.text
     await browser.send(f"{path_of(message)}/forward", to="801")
     assert "no mailbox 4711" in browser.text
+    monkeypatch.setattr(page_forward, "MAX_RECIPIENTS", 1)
+    await browser.send(f"{path_of(message)}/forward", to="800")
+    assert "at most 1" in browser.text
     assert [len(await app.messages(one)) for one in (box, bobs, carols)] == [1, 1, 1]
 
 
