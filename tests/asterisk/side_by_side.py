@@ -308,6 +308,9 @@ async def run_in_lab(count: int, caller_count: int, seed: int) -> None:
             )
             took_s = time.monotonic() - began
             print(f"{spoken} messages left, {heard} heard, each once and by its owner, in {took_s:.0f} s")
+    except BaseException:
+        print(f"The lab's logs are in {lab.folder}: asterisk.out, log/messages, service.log", file=sys.stderr)
+        raise
     finally:
         lab.stop()
     lab.remove()
