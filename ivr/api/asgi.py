@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
-import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from functools import cache, partial
+from functools import partial
+from typing import NamedTuple
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -54,27 +55,17 @@ def build_asgi_app(services: ApiServices, add_page: Callable[[ASGIApp], ASGIApp]
     tree = RouteTree(route for router in routers for route in direct_routes(router.routes))
     app.add_exception_handler(IvrError, _on_ivr_error)
     app.add_exception_handler(Exception, _on_unexpected_error)
-    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(HTTPException, partial(_on_http_exception, tree))
     app.add_exception_handler(RequestValidationError, _on_request_validation_error)
-    document = openapi.patch_document(app.openapi())
-    app.openapi = lambda: document  # type: ignore[method-assign]
+    documentation = _Documentation(app)
 
-    @cache
-    def render_docs() -> bytes:
-        return docs_page.render_html(document).encode()
-
-    @cache
-    def render_openapi() -> bytes:
-        return to_json(document)
-
-    # Rendered once, when asked for: it takes 10 ms, and is open to everybody.
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:
-        return HTMLResponse(render_docs())
+        return HTMLResponse((await documentation.get()).html)
 
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi_document() -> Response:
-        return Response(render_openapi(), media_type="application/json")
+        return Response((await documentation.get()).json, media_type="application/json")
 
     for path, page in services.public_pages.items():
         app.add_api_route(path, partial(_serve_page, page), methods=["GET"], include_in_schema=False)
@@ -94,6 +85,33 @@ def build_asgi_app(services: ApiServices, add_page: Callable[[ASGIApp], ASGIApp]
         inner = add_page(inner)
     allowlisted = IpAllowlistMiddleware(inner, services.limits.allowed_networks)
     return RequestLogMiddleware(allowlisted, app, services.ids, services.clock)
+
+
+class _RenderedDocumentation(NamedTuple):
+    html: bytes
+    json: bytes
+
+
+class _Documentation:
+    """Rendered once, when it is first asked for, so that no start waits for it; in a thread, so that no call does.
+
+    It takes a tenth of a second, and is open to everybody.
+    """
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+        self._lock = asyncio.Lock()
+        self._rendered: _RenderedDocumentation | None = None
+
+    async def get(self) -> _RenderedDocumentation:
+        async with self._lock:
+            if self._rendered is None:
+                self._rendered = await asyncio.to_thread(self._render)
+            return self._rendered
+
+    def _render(self) -> _RenderedDocumentation:
+        document = openapi.patch_document(self._app.openapi())
+        return _RenderedDocumentation(docs_page.render_html(document).encode(), to_json(document))
 
 
 def _node_id(host_name: str) -> str:
@@ -123,11 +141,12 @@ async def _on_ivr_error(request: Request, error: Exception) -> Response:
     return failure(request, response.status, response.message, response.build_data(error), headers)
 
 
-async def _on_http_exception(request: Request, error: Exception) -> Response:
+async def _on_http_exception(tree: RouteTree, request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
         method = "HEAD" if is_head(request) else request.method
-        allowed = ", ".join(_allowed_methods(request))
+        methods = tree.methods(request.url.path) or {"GET"}  # what is not in the tree are pages
+        allowed = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
         data = {"message": f"{method} is not allowed for this path: use {allowed}"}
         return failure(request, 405, "invalid_method", data, {"Allow": allowed})
     return failure(request, error.status_code, "not_found", {"message": "unknown path: see /docs"})
@@ -141,12 +160,3 @@ async def _on_unexpected_error(request: Request, error: Exception) -> Response:
 
 async def _on_request_validation_error(request: Request, error: Exception) -> Response:
     return failure(request, 400, "invalid_request", {"message": "the path or query is malformed"})
-
-
-def _allowed_methods(request: Request) -> list[str]:
-    """Return the methods of the path. Of several matching paths, the one with the fewest parameters counts."""
-    paths = request.app.openapi()["paths"]
-    matching = [path for path in paths if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", path), request.url.path)]
-    best_match = min(matching, key=lambda path: path.count("{"), default="")
-    methods = {method.upper() for method in paths.get(best_match, ())}
-    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))

@@ -41,6 +41,17 @@ class RouteTree:
 
     def find(self, method: str, path: str) -> tuple[Handler, dict[str, str]] | None:
         """Return the handler of a request and the parameters of its path; None: there is none."""
+        node, values = self._walk(path)
+        found = node.handlers.get(method) if node else None
+        return None if found is None else (found[0], dict(zip(found[1], values, strict=True)))
+
+    def methods(self, path: str) -> set[str]:
+        """Return the methods of a path; none if it is unknown."""
+        node, _ = self._walk(path)
+        return set(node.handlers) if node else set()
+
+    def _walk(self, path: str) -> tuple[_Node | None, list[str]]:
+        """Return where a path ends, and the values of its parameters."""
         values: list[str] = []
         node: _Node | None = self._root
         for segment in path.split("/")[1:]:
@@ -48,14 +59,13 @@ class RouteTree:
             following = node.literals.get(segment)
             if following is None:
                 if not segment:
-                    return None
+                    return None, []
                 following = node.parameter
                 values.append(segment)
             if following is None:
-                return None
+                return None, []
             node = following
-        found = node.handlers.get(method) if node else None
-        return None if found is None else (found[0], dict(zip(found[1], values, strict=True)))
+        return node, values
 
     def _add(self, route: DirectRoute) -> None:
         node, names = self._root, []
