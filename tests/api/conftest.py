@@ -32,7 +32,9 @@ class RestClient:
         self.url = url
         self.token = token
         self.base = f"{url}/v2/accounts/{app.account.id}/vmboxes"
-        self.http = httpx.AsyncClient(headers={"X-Auth-Token": token}, timeout=60)
+        self.http = httpx.AsyncClient(
+            headers={"X-Auth-Token": token}, timeout=60, verify=False
+        )  # no certificates are loaded
 
     async def request(self, method: str, path: str = "", data: Any = None, **options: Any) -> httpx.Response:
         """Send a request with `data` in the envelope, if there is any."""

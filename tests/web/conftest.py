@@ -30,7 +30,7 @@ class Browser:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.http = httpx.AsyncClient(base_url=url, timeout=60, follow_redirects=True)
+        self.http = httpx.AsyncClient(base_url=url, timeout=60, follow_redirects=True, verify=False)
         self.page = httpx.Response(200, text="")
 
     async def open(self, path: str) -> str:
