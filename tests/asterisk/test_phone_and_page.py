@@ -45,6 +45,7 @@ async def test_message_left_by_phone_is_on_the_page_and_phone_skips_what_the_pag
 
         owner = await alice.dial("*97")
         await owner.expect("number/1", "count/new-message", "message/message", older)
-        await owner.press("1")
+        await owner.press("7")
         await page.get_by_text("No messages here.").wait_for()
+        await page.get_by_role("link", name="Deleted 2").wait_for()
         await owner.hang_up()

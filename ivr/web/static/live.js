@@ -85,15 +85,16 @@ async function replaceRows(list, fresh) {
   });
   const focusedRow = old.findIndex((row) => row.contains(document.activeElement));
   const wasLink = document.activeElement?.tagName === "A";
-  for (const row of old) if (!rows.includes(row)) row.remove();
+  const kept = new Set(rows);
+  for (const row of old) if (!kept.has(row)) row.remove();
   let place = list.firstElementChild;
   for (const row of rows) {
     if (row === place) place = place.nextElementSibling;
     else list.insertBefore(row, place);
   }
   if (focusedRow < 0 || list.contains(document.activeElement)) return;
-  const kept = rows.find((row) => rowKey(row) === rowKey(old[focusedRow])) ?? rows[Math.min(focusedRow, rows.length - 1)];
-  (kept ?? document.getElementById("content")).querySelector(wasLink ? "a" : "input, a")?.focus();
+  const same = rows.find((row) => rowKey(row) === rowKey(old[focusedRow])) ?? rows[Math.min(focusedRow, rows.length - 1)];
+  (same ?? document.getElementById("content")).querySelector(wasLink ? "a" : "input, a")?.focus();
 }
 
 // Notices of the browser, for owners who have asked for them. They have no names: others may see the screen.
