@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from ivr.page_services import build_page
 from ivr.storage.records import AuditAction, AuditQuery, Message
 from ivr.web.desk_phone_app import PAGE_SIZE
 from ivr.web.desk_phone_screens import MEDIA_TYPES, DeskPhoneScreen, Entry, ScreenRenderer
+from ivr.web.texts import Translator
 from tests.support.app_fixture import AppFixture
 from tests.web.desk_phone import KINDS, DeskPhone, read_screen
 
@@ -298,8 +300,23 @@ async def test_screens_can_be_turned_off(tmp_path: Path) -> None:
     app.close()
 
 
+def test_keys_fit_on_each_phone_in_every_language() -> None:
+    """The screens of all kinds are valid with them; 12 characters of a key are seen on the smallest displays."""
+    for language in ("en", "es", "fr", "it", "pt", "de"):
+        translate = Translator(language)
+        labels = {name: translate(f"phone_{name}") for name in LABELS}
+        assert max(map(len, labels.values())) <= 12
+        for kind, screen in product(KINDS, SCREENS):
+            shown = read_screen(kind, RENDERER.render(kind, screen, labels))
+            assert shown.title == "Title"
+
+
 TEXT = st.text(max_size=200)
 RENDERER = ScreenRenderer()
+SCREENS = (
+    DeskPhoneScreen("Title", (Entry("label", "https://voicemail.example.com", "*971000*1"),)),
+    DeskPhoneScreen("Title", text="text", play="*971000*1", back="https://voicemail.example.com"),
+)
 
 
 @pytest.mark.parametrize("kind", KINDS)
