@@ -22,6 +22,7 @@ from tests.support.all_commands import command
 from tests.support.service_site import IVR, TIMEOUT_S, Service, Site
 
 UPLOAD_INTERVAL_S = 0.2
+CALL_INTERVAL_S = 1.5  # each call is a process
 
 
 @pytest.fixture
@@ -42,13 +43,16 @@ class Load:
         self._box = service.request("GET", "vmboxes")[0]["id"]
         self._stopped = threading.Event()
         self._failures: list[BaseException] = []
-        self._threads = [threading.Thread(target=self._repeat, args=(step,)) for step in (self._upload, self._call)]
+        self._threads = [
+            threading.Thread(target=self._repeat, args=args)
+            for args in ((self._upload, UPLOAD_INTERVAL_S), (self._call, CALL_INTERVAL_S))
+        ]
         for thread in self._threads:
             thread.start()
 
-    def _repeat(self, step: Callable[[], None]) -> None:
+    def _repeat(self, step: Callable[[], None], interval_s: float) -> None:
         try:
-            while not self._stopped.wait(UPLOAD_INTERVAL_S):
+            while not self._stopped.wait(interval_s):
                 step()
         except BaseException as error:
             self._failures.append(error)
