@@ -138,6 +138,16 @@ async def test_session_ends_with_a_new_pin_a_new_password_and_its_lifetime(app: 
     assert "Your session has ended" in browser.text
 
 
+async def test_session_by_pin_ends_with_its_mailbox(app: AppFixture, browser: Browser) -> None:
+    box = await app.create_box("1000", app.alice)
+    await browser.sign_in_by_pin()
+    assert len(await app.container.tokens.list_valid(app.account.id, with_sessions=True)) == 1
+    await app.container.boxes.delete(box)
+    assert await app.container.tokens.list_valid(app.account.id, with_sessions=True) == []
+    await browser.open("/")
+    assert not browser.is_signed_in
+
+
 async def test_cookie_is_for_no_script_and_no_other_site(app: AppFixture, browser: Browser) -> None:
     await app.create_box("1000", app.alice)
     browser.http.follow_redirects = False

@@ -84,6 +84,13 @@ def insert_secret(connection: sqlite3.Connection, account_id: str, ref: str, has
     connection.execute(sql, (account_id, ref, hash))
 
 
+OF_NO_DELETED_BOX = (
+    "(tokens.box_id IS NULL"
+    " OR EXISTS (SELECT 1 FROM boxes WHERE boxes.id = tokens.box_id AND boxes.deleted_at IS NULL))"
+)
+"""Sessions of the page that a PIN has opened end with their mailbox."""
+
+
 class SqliteTokens:
     """The `TokenRecordStore` of one database file."""
 
@@ -127,12 +134,13 @@ class SqliteTokens:
             " LEFT JOIN users ON users.id = tokens.user_id"
             " WHERE tokens.hash = ? AND accounts.deleted_at IS NULL"
             " AND (tokens.user_id IS NULL OR (users.id IS NOT NULL AND users.deleted_at IS NULL))"
+            f" AND {OF_NO_DELETED_BOX}"
         )
         row = await self._database.read_directory_row(sql, hash)
         return _token_from_row(row) if row else None
 
     async def of_account(self, account_id: str) -> list[Token]:
-        sql = "SELECT * FROM tokens WHERE account_id = ? ORDER BY created_at, hash"
+        sql = f"SELECT * FROM tokens WHERE account_id = ? AND {OF_NO_DELETED_BOX} ORDER BY created_at, hash"
         rows = await self._database.read(lambda c: c.execute(sql, (account_id,)).fetchall())
         return [_token_from_row(row) for row in rows]
 
