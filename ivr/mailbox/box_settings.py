@@ -21,7 +21,7 @@ from pydantic import (
 
 from ivr.directory.settings import NotifySettings, SettingsDocument
 from ivr.errors import NOT_ENUMERATED, BadInput, InvalidFields
-from ivr.mailbox.pin_strength import MIN_PIN_LENGTH
+from ivr.mailbox.pin_strength import MAX_PIN_LENGTH, MIN_PIN_LENGTH
 from ivr.validation import names
 from ivr.validation.fields import (
     FORMAT_ERROR,
@@ -98,7 +98,7 @@ class BoxSettings(SettingsDocument):
     not_configurable: bool = False
     pin_secret_ref: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
     """Reference of the stored PIN hash; None: a reference of this mailbox."""
-    min_pin_length: Annotated[int, Field(ge=MIN_PIN_LENGTH, le=30)] | None = None
+    min_pin_length: Annotated[int, Field(ge=MIN_PIN_LENGTH, le=MAX_PIN_LENGTH)] | None = None
     """Minimum number of digits of a new PIN; None: the setting of the account, else of the system."""
 
     # Callers

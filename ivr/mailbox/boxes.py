@@ -115,7 +115,7 @@ class Boxes:
         settings = _parse_settings(merge_patch(before, document), before)
         changed = replace(mailbox, settings=settings, owner=owner)
         self._validate(changed, None, allow_weak_pin=False)
-        _check_pin_length(changed)
+        _check_pin_length(changed, mailbox)
         if changed.number != mailbox.number:
             _check_number_length(changed)
         _check_size(changed, before)
@@ -131,7 +131,7 @@ class Boxes:
         if check:
             _check_owner_may_set_pin(mailbox, document)
             await check(mailbox, settings)
-        _check_pin_length(mailbox.with_settings(settings))
+        _check_pin_length(mailbox.with_settings(settings), mailbox)
         _check_size(mailbox.with_settings(settings), _stored_document(mailbox.settings))
         return await self._save(mailbox, settings, "pin" in document, pin)
 
@@ -146,7 +146,7 @@ class Boxes:
         if check:
             _check_owner_may_set_pin(mailbox, document)
             await check(mailbox, settings)
-        _check_pin_length(mailbox.with_settings(settings))
+        _check_pin_length(mailbox.with_settings(settings), mailbox)
         _check_size(mailbox.with_settings(settings), stored)
         return await self._save(mailbox, settings, "pin" in document, pin)
 
@@ -296,10 +296,10 @@ def _check_number_length(mailbox: Mailbox) -> None:
         raise InvalidFields({"mailbox": {"maxLength": {"message": message, "target": limit}}})
 
 
-def _check_pin_length(mailbox: Mailbox) -> None:
-    """Raise `InvalidFields` if the shortest PIN of a mailbox is longer than a PIN can be at the phone."""
-    longest = mailbox.voicemail_settings.max_pin_length
-    if (mailbox.settings.min_pin_length or 0) > longest:
+def _check_pin_length(mailbox: Mailbox, before: Mailbox | None = None) -> None:
+    """Raise `InvalidFields` if the shortest PIN is longer than a new PIN may be, but not for what is stored already."""
+    longest, shortest = mailbox.voicemail_settings.max_pin_length, mailbox.settings.min_pin_length or 0
+    if shortest > longest and not (before and before.settings.min_pin_length == shortest):
         message = f"Value must be at most {longest}, the maximum number of digits of a PIN"
         raise InvalidFields({"min_pin_length": {"maximum": {"message": message, "target": longest}}})
 

@@ -8,6 +8,8 @@ from itertools import pairwise
 
 MIN_PIN_LENGTH = 4
 """The shortest length that a setting may ask for."""
+MAX_PIN_LENGTH = 30
+"""The greatest length that a setting may permit."""
 
 _YEARS = range(1900, 2030)
 """Years of birth and of the present are among the first PINs that are tried."""

@@ -61,7 +61,7 @@ def parse_value(path: Sequence[str], text: str) -> Any:
         return None if text == "null" else text
     if _holds_text(path) and text != "null" and not text.startswith('"'):
         return text
-    if _holds_list(path) and text != "null" and not text.lstrip().startswith("["):
+    if holds_list(path) and text != "null" and not text.lstrip().startswith("["):
         return split_list(text)
     try:
         return json.loads(text)
@@ -166,7 +166,7 @@ def _holds_text(path: Sequence[str]) -> bool:
     return any(types == [str] for types in _types_at(path))
 
 
-def _holds_list(path: Sequence[str]) -> bool:
+def holds_list(path: Sequence[str]) -> bool:
     """Return whether the value at a path in the document of a mailbox, an account or a user can only be a list."""
     return any([get_origin(one) for one in types] == [list] for types in _types_at(path))
 

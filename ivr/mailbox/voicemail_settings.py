@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ivr.mailbox.caller_id import DialForm
 from ivr.mailbox.key_map import merge_layers
-from ivr.mailbox.pin_strength import MIN_PIN_LENGTH
+from ivr.mailbox.pin_strength import MAX_PIN_LENGTH, MIN_PIN_LENGTH
 from ivr.validation.fields import CountryCode, DialplanContext, DialPrefix, DistributionLists, Extension, Label
 
 DAY_S = 86_400
@@ -47,7 +47,7 @@ class VoicemailSettings(BaseModel):
         "12h", description="How times are said: 12h, with a.m. and p.m., or 24h. Owners change it in their settings."
     )
     max_box_number_length: Annotated[int, Field(ge=1, le=30)] = Field(
-        15, description="Maximum number of digits of a mailbox number entered at the phone."
+        15, description="Maximum number of digits of a new mailbox number. Those that exist stay valid."
     )
     max_box_settings_bytes: Annotated[int, Field(ge=10_000, le=10**7)] = Field(
         100_000,
@@ -62,10 +62,12 @@ class VoicemailSettings(BaseModel):
     max_login_attempts: Annotated[int, Field(ge=1, le=100)] = Field(
         3, description="Maximum number of wrong mailbox numbers and PINs in one call, counted together."
     )
-    min_pin_length: Annotated[int, Field(ge=MIN_PIN_LENGTH, le=30)] = Field(
+    min_pin_length: Annotated[int, Field(ge=MIN_PIN_LENGTH, le=MAX_PIN_LENGTH)] = Field(
         4, description="Minimum number of digits of a new PIN. PINs that are set already stay valid."
     )
-    max_pin_length: Annotated[int, Field(ge=4, le=30)] = Field(6, description="Maximum number of digits of a PIN.")
+    max_pin_length: Annotated[int, Field(ge=MIN_PIN_LENGTH, le=MAX_PIN_LENGTH)] = Field(
+        6, description="Maximum number of digits of a new PIN. PINs that are set already stay valid."
+    )
     force_require_pin: bool = Field(False, description="Ask owners for their PIN on their own phones too.")
     message_retention_duration: Annotated[int, Field(ge=1, le=36_500)] = Field(
         93, description="Days after which a message expires."

@@ -18,6 +18,7 @@ from ivr.prompts.language import Language
 from ivr.prompts.voice import Prompt
 from ivr.storage.records import Message
 from ivr.validation.fields import MAX_RECIPIENTS
+from ivr.validation.numbers import MAX_BOX_NUMBER_LENGTH
 
 MAX_TRIES = 3
 MAX_ROUNDS = 4
@@ -56,9 +57,8 @@ class ChooseRecipients(OwnerMenu):
         """Ask for a number until it is understood; return whether it was. `*` and three wrong entries end it."""
         is_first = not self._chosen
         enter = self._prompts.enter if is_first else "recipients/enter-next"
-        max_digits = self.mailbox.voicemail_settings.max_box_number_length
         for _ in range(MAX_TRIES):
-            entry = await self.ask_digits(enter, "entry/cancel", max_digits=max_digits)
+            entry = await self.ask_digits(enter, "entry/cancel", max_digits=MAX_BOX_NUMBER_LENGTH)
             if entry.is_cancelled or (not entry.digits and entry.end_reason is DigitsEndReason.TERMINATOR):
                 if is_first:
                     await self.say(self._prompts.cancelled)

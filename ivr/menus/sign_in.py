@@ -8,7 +8,7 @@ from ivr.call.base import DigitsResult
 from ivr.errors import IvrError, NotFound, PastRetention
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message_reference import id_prefix
-from ivr.mailbox.pin_strength import MIN_PIN_LENGTH
+from ivr.mailbox.pin_strength import MAX_PIN_LENGTH, MIN_PIN_LENGTH
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.menus import dialplan_status
 from ivr.menus.context import CallContext
@@ -19,6 +19,7 @@ from ivr.menus.menu import Menu, NextMenu, NextStep, OwnerMenu, prompt_for, prom
 from ivr.menus.message_menu import MessageMenu
 from ivr.menus.settings_menu import PinChange, SettingsMenu
 from ivr.menus.wizard import Wizard
+from ivr.validation.numbers import MAX_BOX_NUMBER_LENGTH
 
 
 class SignIn(Menu):
@@ -47,7 +48,7 @@ class SignIn(Menu):
 
         Mailbox numbers and PINs share the tries of one call. A mailbox that is unknown, locked or without a PIN sounds
         like a wrong PIN. A mailbox number that the caller entered is asked for again after a wrong PIN, and after `*`:
-        it may be mistyped.
+        it may be mistyped. Numbers and PINs that were set before the limits of the account were lowered stay valid.
         """
         await self.call.answer()
         await dialplan_status.report_owner_login(self.call)
@@ -55,7 +56,7 @@ class SignIn(Menu):
             if self._needs_number:
                 entry = await self.ask_digits(
                     "login/enter-box",
-                    max_digits=self._account_settings.max_box_number_length,
+                    max_digits=MAX_BOX_NUMBER_LENGTH,
                     secret=True,  # Owners type their PIN here by mistake.
                 )
                 if entry.is_cancelled:
@@ -109,9 +110,7 @@ class SignIn(Menu):
 
     async def _ask_pin(self) -> DigitsResult:
         other_mailbox = ["login/another-box"] if self._asks_number else []
-        return await self.ask_digits(
-            "login/enter-pin", *other_mailbox, max_digits=self._account_settings.max_pin_length, secret=True
-        )
+        return await self.ask_digits("login/enter-pin", *other_mailbox, max_digits=MAX_PIN_LENGTH, secret=True)
 
     async def _verify_pin(self, pin: str) -> bool:
         """Verify an entry. One that is too short for a PIN, such as silence, is wrong and not counted as a guess."""

@@ -16,6 +16,7 @@ from ivr.directory.models import Account, User
 from ivr.errors import BadInput
 from ivr.mailbox.box_settings import LIST_KEYS, BoxSettings
 from ivr.mailbox.text_values import (
+    holds_list,
     parse_value,
     reject_unknown_keys,
     reject_unknown_settings,
@@ -191,7 +192,8 @@ def _value(node: Node, path: list[str], depth: int = 0) -> Any:
         raise BadInput(f"{path[0]} is nested too deeply")
     if isinstance(node, ScalarNode):
         is_item = depth > 0 and path[0] in TEXT_LISTS
-        if node.style in ("'", '"', "|", ">") or is_item:
+        is_quoted = node.style in ("'", '"', "|", ">")
+        if is_item or (is_quoted and not holds_list(path)):
             return node.value
         return None if node.value in ("", "~", "null") else parse_value(path, node.value)
     if isinstance(node, SequenceNode):

@@ -8,7 +8,7 @@ import bcrypt
 import pytest
 
 from tests.support.app_fixture import AppFixture
-from tests.support.scripted_call import Meanwhile, Press, ScriptedCall, ScriptStep, Silence
+from tests.support.scripted_call import HangUp, Meanwhile, Press, ScriptedCall, ScriptStep, Silence
 
 ENTER_PIN = "Please enter your pin, then press pound."
 ENTER_BOX = "Please enter your mailbox number, then press pound."
@@ -266,6 +266,25 @@ async def test_missing_secret_denies_access_and_is_logged(app: AppFixture, capsy
     [line] = [line for line in capsys.readouterr().out.splitlines() if "pin.secret_missing" in line]
     assert box.id in line
     assert "kv:vm:7:pin" in line
+
+
+async def test_numbers_and_pins_stay_valid_when_limits_are_lowered(app: AppFixture) -> None:
+    """The store has only hashes of PINs, so nobody can be told that theirs has become too long."""
+    before = {"max_pin_length": 12}
+    app.account = await app.container.directory.update_account(app.account.model_copy(update={"settings": before}))
+    box = await app.create_box("100042", pin="839105472618", min_pin_length=10)
+    other = await app.create_box("1000", owner=app.alice)
+    lowered = {"max_pin_length": 4, "max_box_number_length": 4}
+    app.account = await app.container.directory.update_account(app.account.model_copy(update={"settings": lowered}))
+    await app.container.boxes.patch(await app.container.boxes.get(box.id), {"name": "Front desk"})
+    assert is_logged_in(await app.run_call([Press("100042#"), Press("839105472618#")]))
+    for wrong in ("83910547261", "8391054726180"):
+        phone = await app.run_call([Press(f"{wrong}#"), HangUp(during="not correct")], number="100042")
+        assert not is_logged_in(phone)
+    await app.create_message(other)
+    keys: list[ScriptStep] = [Press("3", during="(message"), Press("100042#"), Press("2", during="introduction")]
+    await app.run_call([*keys, HangUp(during="To")], endpoint="alice", number="1000")
+    assert len(await app.messages(box)) == 1
 
 
 async def test_account_has_its_own_pin_length_and_tries(app: AppFixture) -> None:

@@ -17,8 +17,8 @@ CALL_BACK = f"{MENUS}call_back.py"
 
 MUTANTS = (
     # Keys
-    Mutant("KP16", "ivr/menus/sign_in.py", "self._account_settings.max_box_number_length", "1"),
-    Mutant("KP17", "ivr/menus/sign_in.py", "self._account_settings.max_pin_length", "3"),
+    Mutant("KP16", "ivr/menus/sign_in.py", "max_digits=MAX_BOX_NUMBER_LENGTH", "max_digits=1"),
+    Mutant("KP17", "ivr/menus/sign_in.py", "max_digits=MAX_PIN_LENGTH", "max_digits=3"),
     Mutant("KP18", MAIN, '"hear_new": Folder.NEW', '"hear_new": Folder.SAVED'),
     Mutant("KP19", MAIN, '"hear_saved": Folder.SAVED', '"hear_saved": Folder.DELETED'),
     Mutant("KP20", MAIN, 'case "configure" if not', 'case "exit" if not'),

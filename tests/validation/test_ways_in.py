@@ -159,11 +159,14 @@ async def check_that_it_works(app: AppFixture, box: Mailbox, key: str) -> None:
         ("notify.callback.schedule", "60,300", ["60", "300"]),
         ("settings.voicemail.notify.callback.schedule", "[60, 300]", [60, 300]),
         ("settings.webhook.secret", "a,b", "a,b"),
+        ("settings.callback_forms", '"plus, national"', ["plus", "national"]),
+        ("settings.folder_labels", "'Invoices'", ["Invoices"]),
     ],
 )
 def test_list_inside_a_document_is_split_wherever_it_is_written(path: str, text: str, items: object) -> None:
     """And an item of a list in YAML is not split once more."""
-    document: Any = parse_assignments([f"{path}={text}"])
+    quoted = text[0] in "'\""  # In YAML, where quotation marks are no part of the value.
+    document: Any = parse_assignments([f"{path}={text.strip(text[0]) if quoted else text}"])
     keys = path.split(".")
     lines = [f"{'  ' * (depth + 1)}{key}:" for depth, key in enumerate(keys)]
     kind = "accounts:\n- name: demo\n" if keys[0] == "settings" else "boxes:\n- mailbox: 1000\n"
