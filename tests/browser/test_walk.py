@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ivr.directory.pin_lockout import PinAttempt
 from tests.browser.conftest import DESK, PASSWORD, TRANSCRIPT, PageSite
 from tests.support.chromium import new_context
 from tests.web.hostile_texts import EVIL, store_hostile_texts
@@ -85,6 +86,77 @@ async def test_owner_walks_from_the_sign_in_to_the_sign_out(site: PageSite, chro
     await other_page.get_by_text("Your session has ended").wait_for()
     for used in (context, elsewhere):
         await used.close()
+
+
+async def test_owner_sets_what_is_left_to_owners_and_the_new_pin_ends_other_sessions(
+    site: PageSite, chromium: Any
+) -> None:
+    context, elsewhere = [await new_context(chromium, viewport=DESK, base_url=site.url) for _ in range(2)]
+    page, other_page = await context.new_page(), await elsewhere.new_page()
+    for one in (page, other_page):
+        await one.goto("/")
+        await one.get_by_label("Mailbox number", exact=True).fill("1000")
+        await one.get_by_label("PIN", exact=True).fill("1379")
+        await one.keyboard.press("Enter")
+        await one.get_by_role("link", name="Settings").click()
+    # The rules of PINs are said before; a weak one is refused with its reason.
+    assert await page.get_by_text("A PIN has 4 to 6 digits.").is_visible()
+    for pin, said in (("1111", ".problem"), ("8341", ".notice")):
+        await page.get_by_label("New PIN", exact=True).fill(pin)
+        await page.get_by_label("New PIN again").fill(pin)
+        await page.get_by_role("button", name="Set the PIN").click()
+        await page.locator(said).wait_for()
+    await other_page.reload()
+    await other_page.get_by_text("Your session has ended").wait_for()
+    # Order, clock, time zone, mails; then the language, in which the page goes on.
+    await page.get_by_label("Time zone (empty").fill("Asia/Tokyo")
+    await page.get_by_label("Send a mail about new messages to").fill("alice@example.com")
+    await page.get_by_label("Times are said").select_option("24h")
+    await page.get_by_role("button", name="Save the settings").click()
+    await page.locator(".notice").wait_for()
+    await page.get_by_label("Language of prompts").select_option("de")
+    await page.get_by_role("button", name="Save the settings").click()
+    await page.get_by_role("heading", name="Einstellungen").wait_for()
+    settings = (await site.app.container.boxes.get(site.box.id)).settings
+    assert (settings.timezone, settings.notify_email_addresses) == ("Asia/Tokyo", ["alice@example.com"])
+    for used in (context, elsewhere):
+        await used.close()
+
+
+async def test_administrator_creates_a_user_and_a_mailbox_and_unlocks_it(site: PageSite, chromium: Any) -> None:
+    await site.add_administrator()
+    context = await new_context(chromium, viewport=DESK, base_url=site.url)
+    page = await context.new_page()
+    await sign_in(page)
+    await page.get_by_role("link", name="Administration").click()
+    await page.get_by_role("link", name="Users").click()
+    await page.get_by_text("Create a user", exact=True).click()
+    await page.get_by_label("Name", exact=True).fill("carol")
+    await page.get_by_role("button", name="Create", exact=True).click()
+    await page.get_by_text("User carol is created.").wait_for()
+    await page.get_by_role("navigation").get_by_role("link", name="Mailboxes", exact=True).click()
+    await page.get_by_text("Create a mailbox", exact=True).click()
+    await page.get_by_label("Number", exact=True).fill("1009")
+    await page.get_by_label("Owner", exact=False).fill("carol")
+    await page.get_by_role("button", name="Create", exact=True).click()
+    await page.get_by_text("first PIN is").wait_for()
+    carols = await site.app.container.boxes.find_by_number(site.app.account.id, "1009")
+    assert carols
+    for _ in range(5):
+        attempt = PinAttempt(account_id=carols.account_id, box_id=carols.id, source="x")
+        await site.app.container.pins.verify(carols, "0000", attempt)
+    await page.get_by_role("link", name="1009").click()
+    await page.get_by_role("button", name="Unlock").click()
+    await page.get_by_text("Mailbox 1009 is unlocked").wait_for()
+    assert not await site.app.container.pin_lockout.locked_until(carols.account_id, carols.id)
+    await page.get_by_role("button", name="Set a new PIN").click()
+    await page.get_by_text("PIN of mailbox 1009 is").wait_for()
+    await page.get_by_role("link", name="Calls", exact=True).click()
+    await page.get_by_role("table").get_by_role("link").first.click()
+    await page.get_by_role("heading", name="Steps of the call").wait_for()
+    await page.get_by_role("link", name="Findings").click()
+    await page.get_by_text("enough space").wait_for()
+    await context.close()
 
 
 async def test_hostile_texts_are_shown_and_run_nothing(site: PageSite, chromium: Any) -> None:
