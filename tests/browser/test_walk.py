@@ -101,11 +101,11 @@ async def test_owner_sets_what_is_left_to_owners_and_the_new_pin_ends_other_sess
         await one.get_by_role("link", name="Settings").click()
     # The rules of PINs are said before; a weak one is refused with its reason.
     assert await page.get_by_text("A PIN has 4 to 6 digits.").is_visible()
-    for pin, said in (("1111", ".problem"), ("8341", ".notice")):
+    for pin, shown in (("1111", ".problem"), ("8341", ".notice")):
         await page.get_by_label("New PIN", exact=True).fill(pin)
         await page.get_by_label("New PIN again").fill(pin)
         await page.get_by_role("button", name="Set the PIN").click()
-        await page.locator(said).wait_for()
+        await page.locator(shown).wait_for()
     await other_page.reload()
     await other_page.get_by_text("Your session has ended").wait_for()
     # Order, clock, time zone, mails; then the language, in which the page goes on.

@@ -17,7 +17,7 @@ RANGES: dict[str, Iterable[int]] = {
     "SK": range(1, 50), "N": range(1, 12), "T": range(1, 2), "W": range(1, 4), "TL": range(1, 18), "FT": range(1, 15),
     "CA": range(1, 13), "RD": range(1, 9), "AR": range(1, 15),
     "EP": range(1, 25), "ER": range(1, 8), "A": range(18, 38),
-    "RW": range(1, 13), "QU": range(1, 15), "BK": range(1, 8), "DP": range(1, 5),
+    "RW": range(1, 13), "QU": range(1, 15), "BK": range(1, 8), "DP": range(1, 5), "PG": range(1, 22),
 }  # fmt: skip
 REQUIRED_ROWS = {f"{letters}{n:02}" for letters, numbers in RANGES.items() for n in numbers}
 CHANGES_FROM_KAZOO = {"KP32", "KP33", "L10", "L14", "L16", "F05", "F06", "E12", "C04", "C18", "C24", "H05", "S05"} | {
