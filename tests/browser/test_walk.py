@@ -113,7 +113,7 @@ async def test_owner_sets_what_is_left_to_owners_and_the_new_pin_ends_other_sess
     await page.get_by_label("Send a mail about new messages to").fill("alice@example.com")
     await page.get_by_label("Times are said").select_option("24h")
     await page.get_by_role("button", name="Save the settings").click()
-    await page.locator(".notice").wait_for()
+    await page.wait_for_url("**/settings?done=saved")
     await page.get_by_label("Language of prompts").select_option("de")
     await page.get_by_role("button", name="Save the settings").click()
     await page.get_by_role("heading", name="Einstellungen").wait_for()
