@@ -6,8 +6,10 @@ import asyncio
 import json
 import re
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from ivr.app import App
 from ivr.service.service import start_service
 from ivr.settings import Settings
+from ivr.storage.data_folder import database_path
+from ivr.storage.records import NEVER_DUE
 from tests.metrics.test_metrics import http_request
 from tests.support.free_port import free_port
 
@@ -29,10 +33,15 @@ RULES = yaml.safe_load(ALERTS.read_text())["groups"][0]["rules"]
 METRIC = re.compile(r"\b(?:ivr|process)_\w+")
 SELECTOR = re.compile(r"\b((?:ivr|process)_\w+)\{([^}]*)\}")
 MATCHER = re.compile(r'(\w+)\s*=~?\s*"([^"]*)"')
+UP = 'up{instance="a:9", job="ivr"}'
+"""The series that Prometheus itself makes."""
 SCRAPE_LABELS = {"instance", "job"}
 """Labels that Prometheus adds."""
 
 Series = dict[str, list[dict[str, str]]]
+Sample = tuple[str, dict[str, str], float]
+TRUE_ALERTS = {"IvrMailWaits", "IvrNotificationsGivenUp"}
+"""What is wrong with the service whose page is read."""
 
 
 def dashboard_expressions() -> Iterator[tuple[str, str]]:
@@ -48,29 +57,42 @@ def all_expressions() -> list[tuple[str, str]]:
     return [*((rule["alert"], rule["expr"]) for rule in RULES), *dashboard_expressions()]
 
 
-async def scrape_service(folder: Path) -> Series:
-    """Start a service as `ivr serve` does, with a mailbox, and return all series of its page."""
+async def scrape_service(folder: Path) -> list[Sample]:
+    """Start a service as `ivr serve` does, with mail that waits and a webhook that was given up. Return its page."""
     port = free_port()
     settings = Settings(
         data={"folder": folder, "fsync": False}, fastagi={"port": 0}, metrics={"port": port}, mail={"host": "127.0.0.1"}
     )
-    service = await start_service(App(settings).open(), "calls")
+    app = App(settings).open()
+    with closing(sqlite3.connect(database_path(folder))) as connection, connection:
+        connection.executemany(
+            "INSERT INTO outbox (account_id, box_id, kind, target, payload, created_at, due_at, attempts)"
+            " VALUES ('a', 'b', ?, 'x', '{}', 1, ?, 9)",
+            [("mail", 10**12), ("webhook", NEVER_DUE)],
+        )
+    service = await start_service(app, "calls")
     try:
         status, text = await http_request(port, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
     finally:
         await service.stop()
     assert status == "HTTP/1.1 200 OK"
-    series: Series = {}
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            series.setdefault(sample.name, []).append(sample.labels)
-    return series
+    families = text_string_to_metric_families(text)
+    return [(sample.name, sample.labels, sample.value) for family in families for sample in family.samples]
 
 
 @pytest.fixture(scope="module")
-def series(tmp_path_factory: pytest.TempPathFactory) -> Series:
-    """The series of a real service, by the name of the metric."""
+def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
+    """What a real service exports."""
     return asyncio.run(scrape_service(tmp_path_factory.mktemp("service") / "data"))
+
+
+@pytest.fixture(scope="module")
+def series(samples: list[Sample]) -> Series:
+    """The labels of what a real service exports, by the name of the metric."""
+    series: Series = {}
+    for name, labels, _ in samples:
+        series.setdefault(name, []).append(labels)
+    return series
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +141,39 @@ def test_each_alert_fires_for_what_it_is_about_and_is_quiet_beside_it(promtool: 
         for alert in test["alert_rule_test"]:
             fires[bool(alert["exp_alerts"])].add(alert["alertname"])
     assert fires[True] == fires[False] == {rule["alert"] for rule in RULES}
+
+
+def test_series_of_the_rule_tests_are_those_that_a_service_exports(series: Series) -> None:
+    """A rule that is tested with a label that nobody exports would never fire at a site."""
+    tests = yaml.safe_load((MONITORING / "ivr-alerts-test.yml").read_text())["tests"]
+    for written in {one["series"] for test in tests for one in test["input_series"]} - {UP}:
+        name, labels = written.rstrip("}").split("{")
+        given = dict(re.findall(r'(\w+)="([^"]*)"', labels))
+        for label in SCRAPE_LABELS:
+            del given[label]
+        exported = [one for one in series[name] if one.keys() == given.keys()]
+        assert exported, f"{written}: exported with the labels {series[name][:3]}"
+        if given.keys() != {"le"}:
+            assert given in exported, f"{written}: exported are {exported}"
+
+
+def test_alerts_fire_for_what_is_wrong_with_a_service_and_no_other(
+    promtool: str, samples: list[Sample], tmp_path: Path
+) -> None:
+    """The page of a real service, as Prometheus would have it after some minutes."""
+    given = [{"series": UP, "values": "1x40"}]
+    for name, labels, value in samples:
+        text = ", ".join(f'{label}="{here}"' for label, here in {**labels, "instance": "a:9", "job": "ivr"}.items())
+        given.append({"series": f"{name}{{{text}}}", "values": f"{value!r}x40"})
+    firing = {
+        "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
+        "eval_time": "30m",
+        "exp_samples": [{"labels": f'{{alertname="{name}"}}', "value": 1} for name in sorted(TRUE_ALERTS)],
+    }
+    test = {"interval": "1m", "input_series": given, "promql_expr_test": [firing]}
+    tests = {"rule_files": [str(ALERTS)], "tests": [test]}
+    (tmp_path / "real.yml").write_text(yaml.safe_dump(tests))
+    run_promtool(promtool, "test", "rules", str(tmp_path / "real.yml"))
 
 
 def test_promtool_parses_every_expression_of_the_dashboard(promtool: str, tmp_path: Path) -> None:
