@@ -45,6 +45,14 @@ def replace_database(app: AppFixture) -> None:
     path.with_name("restored").rename(path)
 
 
+def delete_write_ahead_log(app: AppFixture) -> None:
+    (data_of(app) / "state" / "ivr.db-wal").unlink()
+
+
+def delete_index_of_the_log(app: AppFixture) -> None:
+    (data_of(app) / "state" / "ivr.db-shm").unlink()
+
+
 def delete_takes_folder(app: AppFixture) -> None:
     shutil.rmtree(data_of(app) / "takes")
 
@@ -72,6 +80,8 @@ PREVENTS_STORING = [
     replace_data_folder,
     delete_database,
     replace_database,
+    delete_write_ahead_log,
+    delete_index_of_the_log,
     delete_takes_folder,
     migrate_to_newer_schema,
     reset_clock,

@@ -72,7 +72,7 @@ class SqliteDatabase:
         self._writer_connection = self._connect()
         self._prepare_schema()
         self._watch_directory()
-        self._opened_file = self._file_id()
+        self._opened_files = self._file_ids()
         self._reader_pool = ThreadPoolExecutor(reader_count, "reader")
         self._background_reader_pool = ThreadPoolExecutor(reader_count, "background-reader")
         """Threads of their own, so that no call waits for the long queries of requests."""
@@ -224,10 +224,11 @@ class SqliteDatabase:
         _deliver(outcomes)
 
     def _require_opened_file(self) -> None:
-        """Raise `StoreError` if the file was moved, deleted or replaced: changes to the opened one would be lost."""
-        if self._file_id() != self._opened_file:
+        """Raise `StoreError` if a file was moved, deleted or replaced: changes to the opened ones would be lost."""
+        present = self._file_ids()
+        if changed := [path for path, file in self._opened_files.items() if present[path] != file]:
             raise StoreError(
-                f"{self._path} was moved, deleted or replaced while it was open: bring it back if it is missing, and"
+                f"{changed[0]} was moved, deleted or replaced while it was open: bring it back if it is missing, and"
                 " restart the service"
             )
 
@@ -246,12 +247,9 @@ class SqliteDatabase:
         except sqlite3.Error as error:
             raise translate_sqlite_error(error, self._path) from error
 
-    def _file_id(self) -> tuple[int, int] | None:
-        try:
-            status = os.stat(self._path)
-        except OSError:
-            return None
-        return status.st_dev, status.st_ino
+    def _file_ids(self) -> dict[str, tuple[int, int] | None]:
+        """Return device and inode of the file, its write-ahead log and the index of that; None if one is missing."""
+        return {path: _file_id(path) for path in (f"{self._path}", f"{self._path}-wal", f"{self._path}-shm")}
 
     def _run_transaction(self, transaction: Transaction[Any]) -> tuple[Any, Exception | None]:
         """Return the result of a change, or the error that has rolled it back; errors of the file are raised."""
@@ -323,6 +321,14 @@ class SqliteDatabase:
             return query(connection)
         except sqlite3.Error as error:
             raise translate_sqlite_error(error) from error
+
+
+def _file_id(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _deliver(outcomes: Sequence[Outcome]) -> None:
