@@ -30,7 +30,7 @@ from ivr.backup.writers import (
 )
 from ivr.cli.audit import command_actor, record_afterwards
 from ivr.cli.install import DEFAULT_ASTERISK_USER, DEFAULT_GROUP
-from ivr.cli.support import JsonOption, exit_on_error, format_time, print_document, print_table
+from ivr.cli.support import JsonOption, exit_on_error, format_time, print_document, print_table, require_database
 from ivr.errors import BadInput, ConfigurationError, NotFound
 from ivr.install.asterisk_start import find_asterisk_start
 from ivr.pepper_files import pepper_path
@@ -72,6 +72,7 @@ def create(
     """
     loaded = settings.load()
     _refuse_postgresql(loaded, "back up")
+    require_database(loaded)
     stores = Stores(loaded)
     configured = loaded.pins.pepper_file
     pepper = pepper_path(loaded.data.folder, configured) if configured else None

@@ -10,7 +10,7 @@ import typer
 
 from ivr import settings
 from ivr.cli.audit import record_afterwards
-from ivr.cli.support import exit_on_error, format_time
+from ivr.cli.support import exit_on_error, format_time, require_database
 from ivr.doctor.console import ConsoleUnavailable, RemoteConsole
 from ivr.errors import ConfigurationError
 from ivr.install import secret_files
@@ -52,6 +52,7 @@ def rotate(
     Calls go on: a running service accepts the present IVR_SECRET too until the overlap has ended. After 'rotate ami'
     restart the service; until then it keeps the connection that it has.
     """
+    require_database(settings.load())  # In any other folder the first use of the secret would create one.
     if which is SharedSecret.AMI:
         _rotate_ami(root.absolute())
     else:

@@ -199,12 +199,6 @@ def test_reader_of_the_tar_stream_that_ends_is_an_error(site: Site, speech: Path
     ], done.stderr
 
 
-def test_backup_of_no_installation_creates_nothing(tmp_path: Path) -> None:
-    site = Site(tmp_path / "none")
-    assert "contains no database" in site.ivr("backup", str(tmp_path / "backup"), fails=3).stderr
-    assert not site.folder.exists()
-
-
 def test_full_disk_names_the_folder_and_the_command(site: Site, speech: Path, tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root: it mounts a small disk")

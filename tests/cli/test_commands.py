@@ -225,13 +225,22 @@ def test_missing_account_error_names_remedy(ivr: Ivr) -> None:
         "purge --dry-run",
         "maintain",
         "phone",
+        "secret rotate",
+        "secret rotate ami",
+        "backup {folder}/backup",
     ],
 )
-def test_missing_database_is_an_error_and_is_not_created(ivr: Ivr, tmp_path: Path, words: str) -> None:
-    error = ivr(*words.split(), fails=3).stderr
-    assert f"{tmp_path / 'data'} contains no database" in error
-    assert "ivr account create NAME" in error
-    assert not (tmp_path / "data").exists()
+def test_missing_database_is_an_error_and_nothing_is_created(ivr: Ivr, tmp_path: Path, words: str) -> None:
+    data = tmp_path / "data"
+    for is_there in (False, True):
+        if is_there:
+            data.mkdir()
+        error = ivr(*words.format(folder=tmp_path).split(), fails=3).stderr
+        assert f"{data} contains no database" in error
+        assert "ivr account create NAME" in error
+        assert not (tmp_path / "backup").exists()
+        assert data.exists() == is_there
+    assert list(data.iterdir()) == []
 
 
 def test_secret_on_the_command_line_causes_a_warning(populated_ivr: Ivr) -> None:
