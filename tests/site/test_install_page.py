@@ -13,6 +13,7 @@ from tests.site.conftest import needs_a_site
 from tests.site.follow import follow_steps, make_passwords, pjsip_conf
 from tests.site.machine import CHECKOUT, SiteMachine, why_no_systemd
 from tests.site.page import read_steps
+from tests.site.secret_rotation import check_secret_rotation
 from tests.site.secure_unit import check_decoder_under_the_unit, check_pepper_as_credential
 
 PAGE = CHECKOUT / "docs" / "install.md"
@@ -31,6 +32,7 @@ def test_install_page_leads_to_a_message_that_its_owner_hears(
         print(f"\nAsterisk is started by its Debian unit, under {under}.")
         follow_steps(machine, steps, passwords, tmp_path / "scratch")
         check_units(machine)
+        check_secret_rotation(machine, passwords, tmp_path / "scratch")
         if machine.has_systemd:
             check_decoder_under_the_unit(machine, tmp_path / "scratch")
             check_pepper_as_credential(machine, "acme")
