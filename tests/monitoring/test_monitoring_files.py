@@ -144,7 +144,7 @@ def test_each_alert_fires_for_what_it_is_about_and_is_quiet_beside_it(promtool: 
 
 
 def test_series_of_the_rule_tests_are_those_that_a_service_exports(series: Series) -> None:
-    """A rule that is tested with a label that nobody exports would never fire at a site."""
+    """A rule that is tested with a label that is not exported would never fire at a site."""
     tests = yaml.safe_load((MONITORING / "ivr-alerts-test.yml").read_text())["tests"]
     for written in {one["series"] for test in tests for one in test["input_series"]} - {UP}:
         name, labels = written.rstrip("}").split("{")
