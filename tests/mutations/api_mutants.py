@@ -52,7 +52,12 @@ MUTANTS = (
     Mutant("ER01", "ivr/api/error_responses.py", "errors.Unauthorized, 401", "errors.Unauthorized, 400"),
     Mutant("ER02", "ivr/api/auth.py", "if not self.can_access(mailbox.settings):", "if False:"),
     Mutant("ER03", "ivr/api/error_responses.py", "errors.NotFound, 404", "errors.NotFound, 400"),
-    Mutant("ER04", "ivr/api/asgi.py", '", ".join(_allowed_methods(request))', '""'),
+    Mutant(
+        "ER04",
+        "ivr/api/asgi.py",
+        '", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))',
+        '""',
+    ),
     Mutant(
         "ER05",
         "ivr/api/request_body.py",
