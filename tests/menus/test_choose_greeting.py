@@ -60,6 +60,7 @@ async def test_owner_goes_back_and_nothing_changes(app: AppFixture) -> None:
     phone = await choose(app, Press("3", during=single), Press("*", during=single), HangUp(during=MAIN_MENU))
     assert phone.texts[3] == "An earlier greeting for when you are on the phone."
     assert phone.texts[5:8] == [single, "That entry is not valid.", single]
+    assert "That entry is not valid." not in phone.texts[8:], "the star goes back at once"
     assert (await app.container.boxes.get(box.id)).settings.media == box.settings.media
 
 
