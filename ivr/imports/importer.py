@@ -190,7 +190,7 @@ class Importer:
         self, system: VoicemailSystem, options: ImportOptions, accounts: Sequence[Account], run_id: str | None
     ) -> tuple[Source, dict[str, SourceContent], ImportReport]:
         source = await asyncio.to_thread(read_source, system, options, accounts)
-        await self._refuse_merged_boxes(system, source)
+        await self._refuse_merged_boxes(system, options, source)
         report = ImportReport(run_id, notes=[*general_notes(source.conf), *source.notes])
         found: dict[str, SourceContent] = {}
         for box in source.boxes:
@@ -206,27 +206,33 @@ class Importer:
             report.boxes.append(one)
         return source, found, report
 
-    async def _refuse_merged_boxes(self, system: VoicemailSystem, source: Source) -> None:
-        """Refuse a mailbox of the source whose number here is that of another one, which an import has stored."""
+    async def _refuse_merged_boxes(self, system: VoicemailSystem, options: ImportOptions, source: Source) -> None:
+        """Refuse a mailbox of the source whose number here is that of another one, which an import has stored.
+
+        One whose name has changed at the same source goes on where it was.
+        """
+        runs = [run.id for run in await self._store.list_runs() if _origin_of(run) == dict(options.origin)]
         for box in source.boxes:
             mailbox = await self._boxes.find_by_number(box.account.id, box.number)
-            others = await self._other_sources(system, box, mailbox) if mailbox else []
+            stored = await self._stored_sources(system, mailbox) if mailbox else {}
+            others = [
+                key for key, run_id in stored.items() if key != box.key and (key in source.keys or run_id not in runs)
+            ]
             source.refusals += [
                 f"boxes {other} and {box.key} would be one: {other} was imported to {box.number} of"
                 f" {box.account.name}; give context {box.context} a different account with --context"
                 for other in others
             ]
 
-    async def _other_sources(self, system: VoicemailSystem, box: SourceBox, mailbox: Mailbox) -> list[str]:
+    async def _stored_sources(self, system: VoicemailSystem, mailbox: Mailbox) -> dict[str, str]:
+        """Return which mailboxes of other systems were imported to a mailbox, with the id of a run of each."""
         prefix = source_id(system.name, mailbox.account_id, "")
-        stored = [
-            one
+        return {
+            one.source_id.removeprefix(prefix).partition("/")[0]: one.run_id
             for kind in (ImportedKind.BOX, ImportedKind.MESSAGE)
             for one in await self._store.list_imported(kind, mailbox.id)
             if one.run_id and one.source_id.startswith(prefix)
-        ]
-        keys = dict.fromkeys(one.source_id.removeprefix(prefix).partition("/")[0] for one in stored)
-        return [key for key in keys if key != box.key]
+        }
 
     async def _check_messages(
         self, options: ImportOptions, box: SourceBox, found: SourceContent, report: BoxReport, progress: _Progress
@@ -268,6 +274,10 @@ class _Progress:
     def advance(self) -> None:
         self._done = min(self._done + 1, self._total)
         self._on_progress(self._done, self._total)
+
+
+def _origin_of(run: ImportRun) -> dict[str, str]:
+    return dict(ImportOptions.from_document(run.options).origin)
 
 
 def _refusal_note(text: str) -> Note:

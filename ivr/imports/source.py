@@ -101,12 +101,16 @@ class SourceBox:
 
 @dataclass
 class Source:
-    """What there is to import. `refusals`: why nothing may be imported before the administrator decides."""
+    """What there is to import. `refusals`: why nothing may be imported before the administrator decides.
+
+    `keys`: the names of all mailboxes of the source, also of those that are not imported.
+    """
 
     conf: VoicemailConf
     boxes: list[SourceBox] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
+    keys: frozenset[str] = frozenset()
 
 
 def read_source(system: VoicemailSystem, options: ImportOptions, accounts: Sequence[Account]) -> Source:
@@ -115,7 +119,7 @@ def read_source(system: VoicemailSystem, options: ImportOptions, accounts: Seque
     Raises `NotFound`, `BadInput`, `StoreError`, OSError.
     """
     found = system.read_boxes()
-    source = Source(found.conf, notes=list(found.notes))
+    source = Source(found.conf, notes=list(found.notes), keys=frozenset(found.mailboxes))
     if unknown := [key for key in options.boxes if key not in found.mailboxes]:
         raise NotFound(f"there is no box {unknown[0]} in {system.place}: write it as 2001@default")
     names = {key: all(map(is_folder_name, key.rpartition("@")[::2])) for key in found.mailboxes}

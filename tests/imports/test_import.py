@@ -320,6 +320,13 @@ def test_boxes_that_would_be_one_are_refused_one_after_the_other_too(demo: Ivr, 
     error = demo(*source, "--context", "sales=demo", "--box", "2001@sales", fails=4).stderr
     assert "boxes 2001@default and 2001@sales would be one: 2001@default was imported to 2001 of demo" in error
     assert parse_json(demo("message", "list", "2001", "--json")) == []
+    # The mailbox of another system is not that one either; one whose context has another name now is.
+    maker.write_conf("[sales]\n2001 => 4716\n")
+    other = maker.conf.with_name("other.conf")
+    other.write_text(maker.conf.read_text())
+    demo(*source[:3], str(other), *source[4:], fails=4)
+    demo(*source, "--context", "sales=demo")
+    assert len(listed(demo, "2001")) == 1
 
 
 @pytest.mark.parametrize(
