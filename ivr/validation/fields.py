@@ -107,9 +107,12 @@ BoxNumber = Annotated[
 ]
 MAX_RECIPIENTS = 200
 """Mailboxes that one message of an owner goes to, and members of a list."""
-DistributionLists = Annotated[
-    dict[BoxNumber, Annotated[list[BoxNumber], Field(min_length=1, max_length=MAX_RECIPIENTS)]], Field(max_length=100)
+ListMembers = Annotated[
+    list[BoxNumber],
+    Field(min_length=1, max_length=MAX_RECIPIENTS),
+    AfterValidator(lambda items: [*dict.fromkeys(items)]),
 ]
+DistributionLists = Annotated[dict[BoxNumber, ListMembers], Field(max_length=100)]
 """Numbers that stand for several mailboxes, each with the numbers of these."""
 BoxAlias = Annotated[str, checked(numbers.box_alias), _documented(pattern=numbers.EXTENSION_PATTERN)]
 Extension = Annotated[str, checked(numbers.extension), _documented(pattern=numbers.EXTENSION_PATTERN)]

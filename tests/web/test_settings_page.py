@@ -97,7 +97,7 @@ async def test_settings_are_changed_as_the_form_says_and_no_others(
         after_mail="save",
         announcement_only="on",
         new_messages_at_once="-",
-        lists="801: 1001, 1002\r\n\r\n 802 1003",
+        lists="801: 1001, 1002, 1001\r\n\r\n 802 1003",
     )
     assert "The settings are saved." in browser.text
     after = (await app.container.boxes.get(box.id)).settings.model_dump()
