@@ -101,7 +101,12 @@ TASKS = (
             "*97",
             (
                 *(WaitForClip("count/you-have"), PressKeys("1"), WaitForClip(MESSAGE), PressKeys("3")),
-                *(WaitForClip("forward/enter-box"), PressKeys("{other}#"), WaitForClip("to/prepend"), PressKeys("1")),
+                *(
+                    WaitForClip("forward/enter-box"),
+                    PressKeys("{other}#"),
+                    WaitForClip("recipients/mailbox"),
+                    PressKeys("1"),
+                ),
                 *(
                     WaitForClip("forward/intro"),
                     PressKeys("1"),
