@@ -35,6 +35,8 @@ MAX_FILE_BYTES = 512 * 1024**2
 """Size of a file that is written."""
 REMEDY = "install ffmpeg (apt install ffmpeg), or supply a WAV of 8 kHz, mono, 16 bit"
 DEMUXERS = {"wav": "wav", "mp3": "mp3", "mp4": "mov", "ogg": "ogg", "flac": "flac", "webm": "matroska"}
+MIN_SOUND_MS = 20
+"""Less is no sound: a message of it would be counted and played as nothing."""
 NO_SOUND = "the file has no sound in it"
 UNREADABLE = "the file cannot be read as audio: it is damaged, or its sound is encoded in a way that is not accepted"
 TOO_LONG = "the audio is longer than {longest_s} s, the limit of api.max_audio_s"
@@ -88,7 +90,7 @@ def decode_to_samples(path: Path, longest_s: int) -> bytes:
 
 
 def _checked_samples(samples: bytes, longest_s: int) -> bytes:
-    if not samples:
+    if len(samples) < MIN_SOUND_MS * wav.BYTES_PER_MS:
         raise InvalidAudio(NO_SOUND)
     if len(samples) > longest_s * 1000 * wav.BYTES_PER_MS:
         raise InvalidAudio(TOO_LONG.format(longest_s=longest_s))
@@ -123,7 +125,7 @@ def decode_to_recording(
         if run_ffmpeg(arguments, allowed, FileAccess((Path(upload),), (pcm,))).returncode != 0:
             raise InvalidAudio(UNREADABLE)
         size = pcm.stat().st_size
-        if not size:
+        if size < MIN_SOUND_MS * wav.BYTES_PER_MS:
             raise InvalidAudio(NO_SOUND)
         if size > max_bytes:
             raise InvalidAudio(TOO_LONG.format(longest_s=longest_s))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
@@ -41,6 +42,20 @@ def test_samples_behind_any_signature_are_refused(tmp_path: Path, signature: byt
 def test_sound_that_no_decoder_may_read_is_refused_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(InvalidAudio, match="or its sound is encoded in a way that is not accepted"):
         worker.decode_to_samples(write_tone(tmp_path / "a.wav", "-c:a", "adpcm_yamaha"), LONGEST_S)
+
+
+@needs_ffmpeg
+def test_a_few_samples_are_no_sound(tmp_path: Path) -> None:
+    """In our format, and in one that is converted: 10 samples at 16 kHz."""
+    wav.write(tmp_path / "a.wav", b"ab" * 10)
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    for rate in (8000, 16_000):
+        content[24:32] = struct.pack("<II", rate, rate * 2)
+        (tmp_path / "b.wav").write_bytes(content)
+        with pytest.raises(InvalidAudio, match="no sound in it"):
+            worker.decode_to_samples(tmp_path / "b.wav", LONGEST_S)
+        with pytest.raises(InvalidAudio, match="no sound in it"):
+            worker.decode_to_recording(str(tmp_path / "b.wav"), str(tmp_path / "c.wav"), LONGEST_S)
 
 
 @needs_ffmpeg

@@ -358,10 +358,11 @@ def test_empty_time_of_a_message_is_not_now(populated_ivr: Ivr, tmp_path: Path) 
         (b"\xd5\x55" * 8000, "is not WAV, MP3, OGG, M4A, FLAC or WebM"),
         (b"", "is not WAV, MP3, OGG, M4A, FLAC or WebM"),
         (wav.header(0), "no sound in it"),
+        (wav.header(2) + b"ab", "no sound in it"),
         (wav.header(16_000)[:24] + bytes(4) + wav.header(16_000)[28:] + bytes(16_000), "cannot be read as audio"),
         (wav.header(32_000) + bytes(32_000), "longer than 1 s"),
     ],
-    ids=["headerless A-law", "empty", "without samples", "sample rate 0", "too long"],
+    ids=["headerless A-law", "empty", "without samples", "one sample", "sample rate 0", "too long"],
 )
 def test_audio_that_rest_would_reject_is_not_added(
     populated_ivr: Ivr, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes, error: str
