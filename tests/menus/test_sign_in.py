@@ -269,7 +269,7 @@ async def test_missing_secret_denies_access_and_is_logged(app: AppFixture, capsy
 
 
 async def test_numbers_and_pins_stay_valid_when_limits_are_lowered(app: AppFixture) -> None:
-    """The store has only hashes of PINs, so nobody can be told that theirs has become too long."""
+    """The store has only hashes of PINs, so no owner can be told that theirs has become too long."""
     before = {"max_pin_length": 12}
     app.account = await app.container.directory.update_account(app.account.model_copy(update={"settings": before}))
     box = await app.create_box("100042", pin="839105472618", min_pin_length=10)
