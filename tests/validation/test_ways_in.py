@@ -54,6 +54,10 @@ VALUES = {
     "hunt_allow": st.sampled_from(["^2[0-9]{3}$", "(", "[5]", "5", "^(a|b)$"]),
     "min_speech_ms": st.sampled_from(["0", "200", "-1", "1.5", "many", "1e3"]),
     "skip_greeting": st.sampled_from(["true", "false", "maybe", "2"]),
+    "language": st.sampled_from(["de", "DE", "pt-BR", "pt_BR", "xx", "deutsch", "en;q=1"]),
+    "callback_context": st.sampled_from(["from-ivr", " a ", "a b", "a;b", "a,b"]),
+    "copy_to": st.sampled_from(["1001", "0042, 0043", "1001;x", "+491", "1001@acme"]),
+    "clock": st.sampled_from(["12h", "24h", "24", "24H"]),
 }  # fmt: skip
 
 
