@@ -17,21 +17,24 @@ import pytest
 from tests.site.machine import CHECKOUT
 
 READY_TIMEOUT_S = 60.0
+TABLES = ("filter", "nat")
 
 
 class DockerEngine:
-    """A Docker engine of its own, with its images in a temporary folder, to be used with `with`."""
+    """A Docker engine of its own, with its images in a temporary folder, to be used with `with`. It leaves nothing."""
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="ivr-docker-", dir="/var/tmp"))
         self._environment = {**os.environ, "DOCKER_HOST": f"unix://{self._folder}/socket"}
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_first = not any(_firewall_rules(table) for table in TABLES)
 
     def __enter__(self) -> DockerEngine:
         options = [
             f"--data-root={self._folder}/data",
             f"--exec-root={self._folder}/exec",
             f"--pidfile={self._folder}/pid",
+            "--bridge=none",
         ]
         with (self._folder / "log").open("wb") as log:
             command = ["dockerd", *options, "-H", self._environment["DOCKER_HOST"]]
@@ -47,7 +50,10 @@ class DockerEngine:
         if self._process:
             self._process.terminate()
             self._process.wait()
-        subprocess.run(["umount", "-q", *map(str, self._folder.glob("exec-root/netns/*"))], check=False)
+        for mounted in self._folder.glob("exec/netns/*"):
+            subprocess.run(["umount", "-q", str(mounted)], check=False)
+        if self._is_first:
+            _remove_firewall_rules()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def run(self, line: str) -> str:
@@ -57,6 +63,21 @@ class DockerEngine:
         )
         assert done.returncode == 0, f"{line}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
         return done.stdout
+
+
+def _firewall_rules(table: str) -> list[str]:
+    """Return the rules and chains of Docker in a table."""
+    listed = subprocess.run(["iptables", "-t", table, "-S"], capture_output=True, text=True, check=False).stdout
+    return [line for line in listed.splitlines() if "DOCKER" in line]
+
+
+def _remove_firewall_rules() -> None:
+    for table in TABLES:
+        rules = _firewall_rules(table)
+        chains = [rule.split()[1] for rule in rules if rule.startswith("-N ")]
+        edits = [["-D", *shlex.split(rule)[1:]] for rule in rules if rule.startswith("-A ")]
+        for edit in (*edits, *(["-X", chain] for chain in chains)):
+            subprocess.run(["iptables", "-t", table, *edit], check=False)
 
 
 def wait_for(condition: Callable[[], object], timeout_s: float) -> None:
