@@ -30,7 +30,6 @@ class FolderCursor:
         `preferred`: a message of the folder that comes before all others.
         """
         open_folder, first = await messages.open_folder(
-            mailbox.account_id,
             mailbox.id,
             folder,
             oldest_first=mailbox.oldest_message_first,

@@ -244,9 +244,8 @@ async def insert_many_messages(app: AppFixture, box: Mailbox) -> list[str]:
 
 
 def _insert_batch(batch: list[Message], now: int, connection: Any) -> None:
-    arrival = message_rows.next_arrival_seq(connection, batch[0].account_id)
     for message in batch:
-        message_rows.insert_message(connection, message, arrival, now)
+        message_rows.insert_message(connection, message, now)
     counters.adjust(
         connection, batch[0].account_id, batch[0].box_id, Folder.NEW, len(batch), 80_044 * len(batch), urgent=False
     )

@@ -16,11 +16,11 @@ from ivr.storage.sqlite.directory_changes import DirectoryChanges
 
 
 def insert_key(key: str) -> object:
-    return lambda c: c.execute("INSERT INTO arrival_sequences VALUES (?, 1)", (key,)).rowcount
+    return lambda c: c.execute("INSERT INTO arrival_sequences VALUES (?, 'a', 1)", (key,)).rowcount
 
 
 def read_keys(connection: sqlite3.Connection) -> list[str]:
-    return [row[0] for row in connection.execute("SELECT account_id FROM arrival_sequences ORDER BY 1")]
+    return [row[0] for row in connection.execute("SELECT box_id FROM arrival_sequences ORDER BY 1")]
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ async def test_written_data_can_be_read(database: SqliteDatabase) -> None:
 
 async def test_queued_writes_share_commit_and_get_own_results(database: SqliteDatabase) -> None:
     def insert_and_raise(connection: sqlite3.Connection) -> None:
-        connection.execute("INSERT INTO arrival_sequences VALUES ('half done', 1)")
+        connection.execute("INSERT INTO arrival_sequences VALUES ('half done', 'a', 1)")
         raise Conflict("no")
 
     transactions = [insert_key(f"{n:03}") for n in range(50)]
@@ -77,8 +77,8 @@ async def test_full_disk_raises_and_rolls_back(database: SqliteDatabase) -> None
     database._writer_connection.execute(f"PRAGMA max_page_count = {pages}")
 
     def exceed_page_limit(connection: sqlite3.Connection) -> None:
-        connection.execute("INSERT INTO arrival_sequences VALUES ('small', 1)")
-        connection.execute("INSERT INTO arrival_sequences VALUES (?, 1)", ("x" * 10**6,))
+        connection.execute("INSERT INTO arrival_sequences VALUES ('small', 'a', 1)")
+        connection.execute("INSERT INTO arrival_sequences VALUES (?, 'a', 1)", ("x" * 10**6,))
 
     with pytest.raises(DiskFull, match="free space"):
         await database.write(exceed_page_limit)
@@ -93,7 +93,9 @@ def test_unwritable_folder_raises(tmp_path: Path) -> None:
 async def test_reopening_database_changes_nothing(tmp_path: Path) -> None:
     for _ in range(2):
         database = SqliteDatabase(tmp_path / "ivr.db", sync=False)
-        await database.write(lambda c: c.execute("INSERT OR REPLACE INTO arrival_sequences VALUES ('a', 1)").rowcount)
+        await database.write(
+            lambda c: c.execute("INSERT OR REPLACE INTO arrival_sequences VALUES ('a', 'a', 1)").rowcount
+        )
         assert await database.read(read_keys) == ["a"]
         database.close()
 
@@ -247,7 +249,7 @@ async def test_only_a_commit_that_changes_the_directory_changes_its_fingerprint(
     await database.write(lambda c: c.execute(BOX).rowcount)
     directory = database.directory_fingerprint()
     for statement in (
-        "INSERT INTO arrival_sequences (account_id, last_seq) VALUES ('a', 1)",
+        "INSERT INTO arrival_sequences VALUES ('a', 'a', 1)",
         "UPDATE boxes SET last_sign_in_at = 1, light_published_at = 2",
     ):
         everything = database.change_fingerprint()
@@ -260,7 +262,7 @@ async def test_only_a_commit_that_changes_the_directory_changes_its_fingerprint(
 async def test_any_commit_of_another_process_may_have_changed_the_directory(tmp_path: Path) -> None:
     own, other = SqliteDatabase(tmp_path / "db", sync=False), SqliteDatabase(tmp_path / "db", sync=False)
     before = own.directory_fingerprint()
-    await other.write(lambda c: c.execute("INSERT INTO arrival_sequences (account_id, last_seq) VALUES ('a', 1)"))
+    await other.write(lambda c: c.execute("INSERT INTO arrival_sequences VALUES ('a', 'a', 1)"))
     assert own.directory_fingerprint() != before
     own.close()
     other.close()

@@ -34,7 +34,7 @@ async def open_folder(
     app: AppFixture, box: Mailbox, folder: Folder = Folder.NEW, *, oldest_first: bool = False
 ) -> OpenFolder:
     opened, first = await app.container.messages.open_folder(
-        box.account_id, box.id, folder, oldest_first=oldest_first, not_before=NO_RETENTION_LIMIT
+        box.id, folder, oldest_first=oldest_first, not_before=NO_RETENTION_LIMIT
     )
     assert first == await app.container.messages.next_message(opened, None)
     return opened
@@ -258,7 +258,7 @@ async def test_call_queries_use_indexes(app: AppFixture) -> None:
             message_rows.next_message(connection, folder, None)
             message_rows.next_message(connection, folder, (True, NOON, "x"))
         message_rows.messages_older_than(connection, box.account_id, NOON, 1)
-        message_rows.last_arrival_seq(connection, box.account_id)
+        message_rows.last_arrival_seq(connection, box.id)
         connection.execute(message_rows.MESSAGE_BY_ID_PREFIX, ("202611-0", "202611-0~", box.id))
         message_rows.message_page(connection, box.id, None, 0, None, 50)
         connection.set_trace_callback(None)

@@ -166,7 +166,7 @@ async def test_rows_of_earlier_release_are_found_under_new_names(old_database: P
 
     assert await rows("SELECT number, box_id FROM box_numbers") == [("1000", "b")]
     assert await rows("SELECT messages, bytes FROM folder_counters") == [(3, 900)]
-    assert await rows("SELECT account_id, last_seq FROM arrival_sequences") == [("a", 7)]
+    assert await rows("SELECT box_id, last_seq FROM arrival_sequences") == [("b", 7)]
     assert await rows("SELECT previous_folder, folder_changed_at, arrival_seq, audio_id FROM messages") == [
         ("new", 111, 7, "m-12345678")
     ]

@@ -25,7 +25,7 @@ from ivr.storage.sqlite.database import SqliteDatabase
 from tests.support.app_fixture import AppFixture
 from tests.support.postgresql_server import PASSWORD, PostgresqlServer
 
-INSERT = "INSERT INTO arrival_sequences (account_id, last_seq) VALUES (?, ?)"
+INSERT = "INSERT INTO arrival_sequences (box_id, account_id, last_seq) VALUES (?, 'a', ?)"
 COUNT = "SELECT count(*) FROM arrival_sequences"
 
 
@@ -205,15 +205,15 @@ async def test_changes_of_several_boxes_by_two_services_never_wait_in_a_circle(
 
         def add_one(connection: sqlite3.Connection, boxes: tuple[str, ...]) -> None:
             for box in boxes:
-                sql = "SELECT last_seq FROM arrival_sequences WHERE account_id = ?"
+                sql = "SELECT last_seq FROM arrival_sequences WHERE box_id = ?"
                 (before,) = connection.execute(sql, (box,)).fetchone()
-                connection.execute("UPDATE arrival_sequences SET last_seq = ? WHERE account_id = ?", (before + 1, box))
+                connection.execute("UPDATE arrival_sequences SET last_seq = ? WHERE box_id = ?", (before + 1, box))
 
         chosen = [(databases[number], boxes[:count]) for number, boxes, count in steps]
         await asyncio.gather(
             *(db.write(lambda c, boxes=boxes: add_one(c, boxes), boxes=boxes) for db, boxes in chosen)  # type: ignore[misc]
         )
-        rows = await databases[1].read(lambda c: dict(c.execute("SELECT account_id, last_seq FROM arrival_sequences")))
+        rows = await databases[1].read(lambda c: dict(c.execute("SELECT box_id, last_seq FROM arrival_sequences")))
         assert rows == {box: sum(box in boxes for _, boxes in chosen) for box in "abc"}
     finally:
         for database in databases:

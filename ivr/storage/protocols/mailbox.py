@@ -110,7 +110,7 @@ class MessageStore(Protocol):
         """Return the bytes of a mailbox: messages of every folder but `exclude_folder`, and greetings."""
 
     async def open_folder(
-        self, account_id: str, box_id: str, folder: Folder, *, oldest_first: bool, not_before: int
+        self, box_id: str, folder: Folder, *, oldest_first: bool, not_before: int
     ) -> tuple[OpenFolder, Message | None]:
         """Return the current state of a folder, and its first message."""
 

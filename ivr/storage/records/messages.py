@@ -129,6 +129,6 @@ class OpenFolder:
     folder: Folder
     oldest_first: bool
     as_of: int
-    """The last arrival number of the account when the folder was opened."""
+    """The last arrival number of the mailbox when the folder was opened."""
     not_before: int
     """Unix seconds; older messages are past retention."""

@@ -79,8 +79,7 @@ class SqliteImports:
             insert_imported(connection, [imported])
             if connection.execute("SELECT 1 FROM messages WHERE id = ?", (message.id,)).fetchone():
                 return False
-            arrival = message_rows.next_arrival_seq(connection, message.account_id)
-            message_rows.insert_message(connection, message, arrival, now, folder_changed_at=folder_changed_at)
+            message_rows.insert_message(connection, message, now, folder_changed_at=folder_changed_at)
             counters.adjust_for_message(connection, message, message.folder, 1)
             events.enqueue_mwi(connection, message.account_id, message.box_id, now)
             return True

@@ -254,8 +254,9 @@ class SqliteUploads:
             if before.has_audio:
                 removal.purge_replaced_audio(connection, before, after.recording, now)
             else:
-                arrival = message_rows.next_arrival_seq(connection, before.account_id)
-                connection.execute("UPDATE messages SET arrival_seq = ? WHERE id = ?", (arrival, before.id))
+                message_rows.advance_arrivals(connection, before.account_id, before.box_id)
+                sql = f"UPDATE messages SET arrival_seq = {message_rows.LAST_ARRIVAL} WHERE id = ?"
+                connection.execute(sql, (before.box_id, before.id))
                 events.enqueue_for_message(connection, TaskKind.NEW, before, now, suppress_notifications=True)
             with counters.make_space(connection, before.box_id, now, exclude_ids=(before.id,)) as purged:
                 counters.adjust_for_message(connection, before, before.folder, -1)

@@ -12,6 +12,8 @@ from ivr.storage.records import Caller, Folder, Forwarder, Message, OpenFolder
 
 ARRIVAL_PENDING = 2**62
 """Arrival number of a message that has no audio yet: later than the state of any opened folder."""
+LAST_ARRIVAL = "(SELECT last_seq FROM arrival_sequences WHERE box_id = ?)"
+"""SQL expression: the last arrival number of a mailbox that has one. No answer has to be waited for to use it."""
 IS_VISIBLE = "deleted_at IS NULL AND expired_at IS NULL"
 MAX_ARRIVAL = 2**62
 """Later than any arrival number."""
@@ -118,31 +120,27 @@ def messages_older_than(connection: sqlite3.Connection, account_id: str, not_bef
     return [message_from_row(row) for row in connection.execute(sql, (account_id, not_before, limit))]
 
 
-def last_arrival_seq(connection: sqlite3.Connection, account_id: str) -> int:
-    """Return the last arrival number of an account: each message that enters a folder gets the next one."""
-    row = connection.execute("SELECT last_seq FROM arrival_sequences WHERE account_id = ?", (account_id,)).fetchone()
+def last_arrival_seq(connection: sqlite3.Connection, box_id: str) -> int:
+    """Return the last arrival number of a mailbox: each message that enters one of its folders gets the next one."""
+    row = connection.execute("SELECT last_seq FROM arrival_sequences WHERE box_id = ?", (box_id,)).fetchone()
     return int(row["last_seq"]) if row else 0
 
 
-def next_arrival_seq(connection: sqlite3.Connection, account_id: str) -> int:
-    """Return the next arrival number of an account."""
-    row = connection.execute(
-        "INSERT INTO arrival_sequences (account_id, last_seq) VALUES (?, 1)"
-        " ON CONFLICT (account_id) DO UPDATE SET last_seq = arrival_sequences.last_seq + 1 RETURNING last_seq",
-        (account_id,),
-    ).fetchone()
-    return int(row["last_seq"])
+def advance_arrivals(connection: sqlite3.Connection, account_id: str, box_id: str) -> None:
+    """Make the next arrival number of a mailbox its last one, for a statement with `LAST_ARRIVAL` that follows."""
+    connection.execute(
+        "INSERT INTO arrival_sequences (box_id, account_id, last_seq) VALUES (?, ?, 1)"
+        " ON CONFLICT (box_id) DO UPDATE SET last_seq = arrival_sequences.last_seq + 1",
+        (box_id, account_id),
+    )
 
 
 def insert_message(
-    connection: sqlite3.Connection,
-    message: Message,
-    arrival_seq: int,
-    now: int,
-    *,
-    folder_changed_at: int | None = None,
+    connection: sqlite3.Connection, message: Message, now: int, *, folder_changed_at: int | None = None
 ) -> None:
-    """Insert the row of a message. `folder_changed_at`: Unix seconds; None: now."""
+    """Insert the row of a message, which arrives with it. `folder_changed_at`: Unix seconds; None: now."""
+    if message.has_audio:
+        advance_arrivals(connection, message.account_id, message.box_id)
     values = {
         "id": message.id,
         "account_id": message.account_id,
@@ -150,7 +148,6 @@ def insert_message(
         "folder": message.folder,
         "previous_folder": message.folder_before,
         "folder_changed_at": now if folder_changed_at is None else folder_changed_at,
-        "arrival_seq": arrival_seq,
         "urgent": int(message.urgent),
         "time": message.time,
         "length_ms": message.length_ms,
@@ -175,7 +172,9 @@ def insert_message(
         "labels": json.dumps(message.labels) if message.labels else None,
     }
     columns, marks = ", ".join(values), ", ".join("?" * len(values))
-    connection.execute(f"INSERT INTO messages ({columns}) VALUES ({marks})", tuple(values.values()))
+    arrival, source = (LAST_ARRIVAL, message.box_id) if message.has_audio else ("?", ARRIVAL_PENDING)
+    sql = f"INSERT INTO messages ({columns}, arrival_seq) VALUES ({marks}, {arrival})"
+    connection.execute(sql, (*values.values(), source))
 
 
 def set_marks(connection: sqlite3.Connection, message: Message) -> Message:
@@ -189,11 +188,13 @@ def set_marks(connection: sqlite3.Connection, message: Message) -> Message:
 
 def set_box(connection: sqlite3.Connection, message: Message, box_id: str, to_uri: str, now: int) -> None:
     """Put a message into another mailbox of its account; it arrives in the same folder there."""
-    arrival = next_arrival_seq(connection, message.account_id) if message.has_audio else ARRIVAL_PENDING
+    if message.has_audio:
+        advance_arrivals(connection, message.account_id, box_id)
     connection.execute(
-        "UPDATE messages SET box_id = ?, to_uri = ?, history = ?, folder_changed_at = ?, arrival_seq = ?,"
-        " revision = revision + 1 WHERE id = ?",
-        (box_id, to_uri, json.dumps([*message.history, message.box_id]), now, arrival, message.id),
+        "UPDATE messages SET box_id = ?, to_uri = ?, history = ?, folder_changed_at = ?,"
+        f" arrival_seq = CASE WHEN bytes > 0 THEN {LAST_ARRIVAL} ELSE arrival_seq END, revision = revision + 1"
+        " WHERE id = ?",
+        (box_id, to_uri, json.dumps([*message.history, message.box_id]), now, box_id, message.id),
     )
 
 

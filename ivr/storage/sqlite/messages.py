@@ -67,10 +67,10 @@ class SqliteMessages:
         return await self._database.read(lambda c: counters.used_bytes(c, box_id, exclude_folder))
 
     async def open_folder(
-        self, account_id: str, box_id: str, folder: Folder, *, oldest_first: bool, not_before: int
+        self, box_id: str, folder: Folder, *, oldest_first: bool, not_before: int
     ) -> tuple[OpenFolder, Message | None]:
         def open_and_read_first(connection: sqlite3.Connection) -> tuple[OpenFolder, Message | None]:
-            as_of = message_rows.last_arrival_seq(connection, account_id)
+            as_of = message_rows.last_arrival_seq(connection, box_id)
             opened = OpenFolder(box_id, folder, oldest_first, as_of, not_before)
             return opened, message_rows.next_message(connection, opened, None)
 
@@ -297,12 +297,9 @@ class SqliteMessages:
         _require_box(connection, message.box_id)
         if take_id and not connection.execute("DELETE FROM takes WHERE id = ?", (take_id,)).rowcount:
             raise NotFound("this recording was stored or discarded already")
+        message_rows.insert_message(connection, message, now)
         if not message.has_audio:
-            message_rows.insert_message(connection, message, message_rows.ARRIVAL_PENDING, now)
             return
-        message_rows.insert_message(
-            connection, message, message_rows.next_arrival_seq(connection, message.account_id), now
-        )
         counters.adjust_for_message(connection, message, message.folder, 1)
         events.enqueue_for_message(
             connection,
@@ -317,15 +314,13 @@ class SqliteMessages:
         self, connection: sqlite3.Connection, before: Message, folder: Folder, reason: ChangeReason
     ) -> Message:
         now = self._timestamp()
-        arrival = (
-            message_rows.next_arrival_seq(connection, before.account_id)
-            if before.has_audio
-            else message_rows.ARRIVAL_PENDING
-        )
+        if before.has_audio:
+            message_rows.advance_arrivals(connection, before.account_id, before.box_id)
         connection.execute(
-            "UPDATE messages SET folder = ?, previous_folder = ?, folder_changed_at = ?, arrival_seq = ?,"
-            " revision = revision + 1 WHERE id = ?",
-            (folder, before.folder, now, arrival, before.id),
+            "UPDATE messages SET folder = ?, previous_folder = ?, folder_changed_at = ?, arrival_seq ="
+            f" CASE WHEN bytes > 0 THEN {message_rows.LAST_ARRIVAL} ELSE arrival_seq END, revision = revision + 1"
+            " WHERE id = ?",
+            (folder, before.folder, now, before.box_id, before.id),
         )
         counters.adjust_for_message(connection, before, before.folder, -1)
         counters.adjust_for_message(connection, before, folder, 1)

@@ -45,10 +45,12 @@ def is_soft_deleted(connection: sqlite3.Connection, box_id: str, message_id: str
 
 def undelete(connection: sqlite3.Connection, box_id: str, message_id: str, now: int) -> None:
     """Undo a soft delete: the message arrives in its folder again. Raises `PastRetention`."""
+    message_rows.advance_arrivals(connection, _account_id_of(connection, message_id), box_id)
     connection.execute(
-        "UPDATE messages SET deleted_at = NULL, folder_changed_at = ?,"
-        " arrival_seq = CASE WHEN bytes > 0 THEN ? ELSE arrival_seq END, revision = revision + 1 WHERE id = ?",
-        (now, message_rows.next_arrival_seq(connection, _account_id_of(connection, message_id)), message_id),
+        "UPDATE messages SET deleted_at = NULL, folder_changed_at = ?, arrival_seq ="
+        f" CASE WHEN bytes > 0 THEN {message_rows.LAST_ARRIVAL} ELSE arrival_seq END, revision = revision + 1"
+        " WHERE id = ?",
+        (now, box_id, message_id),
     )
     message = message_rows.message_by_id(connection, box_id, message_id)
     counters.adjust_for_message(connection, message, message.folder, 1)

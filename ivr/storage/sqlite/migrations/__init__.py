@@ -35,6 +35,7 @@ MIGRATIONS: Mapping[str, Callable[[Tables], None]] = {
     "0019-boxes-by-number": changes.index_boxes_by_number,
     "0020-mailbox-changes": changes.count_mailbox_changes,
     "0021-message-search": add_message_search.index_message_texts,
+    "0022-arrivals-by-box": changes.number_arrivals_by_box,
 }
 """The names are stored in existing databases, and therefore never change."""
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -299,3 +299,24 @@ def count_mailbox_changes(tables: Tables) -> None:
         "CREATE TRIGGER mailbox_changes_box_removed AFTER DELETE ON boxes"
         " BEGIN DELETE FROM mailbox_changes WHERE box_id = OLD.id; END"
     )
+
+
+def number_arrivals_by_box(tables: Tables) -> None:
+    """Number the arrivals of each mailbox, so that messages of one account do not wait for each other's commit.
+
+    A mailbox goes on behind the last number of its account: calls that are going on have opened folders by it.
+    """
+    tables.execute(
+        "CREATE TABLE box_arrivals (box_id TEXT PRIMARY KEY, account_id TEXT NOT NULL, last_seq INTEGER NOT NULL)"
+        " STRICT, WITHOUT ROWID"
+    )
+    tables.execute(
+        "INSERT INTO box_arrivals (box_id, account_id, last_seq) SELECT boxes.id, boxes.account_id, last_seq"
+        " FROM boxes JOIN arrival_sequences ON arrival_sequences.account_id = boxes.account_id"
+    )
+    tables.execute("DROP TABLE arrival_sequences")
+    tables.execute("ALTER TABLE box_arrivals RENAME TO arrival_sequences")
+    tables.execute(
+        "CREATE TRIGGER arrival_sequences_box_removed AFTER DELETE ON boxes"
+        " BEGIN DELETE FROM arrival_sequences WHERE box_id = OLD.id; END"
+    )
