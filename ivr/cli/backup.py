@@ -6,6 +6,7 @@ import contextlib
 import grp
 import os
 import pwd
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,14 @@ from ivr.stores import Stores
 MEGABYTE = 10**6
 BACKUP_SUBJECT = "backup"
 """What the audit log names, in place of a message."""
+DUMP_COMMANDS = (
+    "pg_dump --format=custom --file=ivr.dump --dbname={database} && cp -a {folder} FOLDER"
+    " (the dump first: a recording is stored before its row; see docs/scale.md#backup)"
+)
+RESTORE_COMMANDS = (
+    "stop the services of all nodes, then pg_restore --clean --if-exists --single-transaction --dbname={database}"
+    " ivr.dump && cp -a FOLDER/. {folder} (see docs/scale.md#backup)"
+)
 RootOption = typer.Option(Path("/"), help="Root of the machine whose /etc is meant, such as a mounted image.")
 
 
@@ -71,9 +80,9 @@ def create(
     all recordings, the pepper, the secrets, and the settings of ivr and of Asterisk's part. Keep it private.
     """
     loaded = settings.load()
-    _refuse_postgresql(loaded, "back up")
-    require_database(loaded)
     stores = Stores(loaded)
+    _refuse_postgresql(stores, DUMP_COMMANDS)
+    require_database(loaded)
     configured = loaded.pins.pepper_file
     pepper = pepper_path(loaded.data.folder, configured) if configured else None
     selection = BackupSelection(loaded.data.folder, root.absolute(), settings.config_path(), pepper)
@@ -108,13 +117,12 @@ def create(
     _print_warnings(report, pepper)
 
 
-def _refuse_postgresql(loaded: settings.Settings, action: str) -> None:
-    """Raise `BadInput` if the rows are in PostgreSQL: its own tools copy them at one moment with their recordings."""
-    if loaded.database.url:
-        raise BadInput(
-            f"this command cannot {action} rows in PostgreSQL (database.url): use pg_dump and pg_restore, and copy the"
-            " data folder after the dump (docs/scale.md)"
-        )
+def _refuse_postgresql(stores: Stores, commands: str) -> None:
+    """Raise `BadInput` with the commands that do it if the rows are in PostgreSQL, whose own programs copy them."""
+    if stores.settings.database.url:
+        folder = shlex.quote(str(stores.settings.data.folder))
+        steps = commands.format(database=shlex.quote(stores.database_url.options), folder=folder)
+        raise BadInput(f"the rows are in PostgreSQL (database.url), which has programs of its own: {steps}")
 
 
 def _require_pipe(is_terminal: bool) -> None:
@@ -197,11 +205,11 @@ def restore(
     The service must not run. Owners are set as by 'ivr install', which is run first on a new machine.
     """
     loaded = settings.load()
+    stores = Stores(loaded)
     if data is None:
-        _refuse_postgresql(loaded, "restore")
+        _refuse_postgresql(stores, RESTORE_COMMANDS)
     folder = data or loaded.data.folder
     root = root.absolute()
-    stores = Stores(loaded)
     target = RestoreTarget(folder, root, _owners(folder, root, user), with_config=config)
     restoration = Restoration(target, stores.database_files, stores.clock)
     with disk_errors(folder, f"ivr restore {source}"), open_backup(source, snapshot) as (name, entries):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+
 import pytest
 
 from tests.cli.conftest import Ivr
-from tests.support.postgresql_server import PostgresqlServer
+from tests.support.postgresql_server import PostgresqlServer, find_program
 
 
 @pytest.fixture
@@ -32,11 +35,19 @@ def test_first_account_creates_the_tables(ivr_on_postgresql: Ivr) -> None:
 def test_commands_for_files_say_what_does_it_on_postgresql(ivr_on_postgresql: Ivr) -> None:
     ivr = ivr_on_postgresql
     ivr("account", "create", "demo")
-    for words in (("backup", "copies"), ("restore", "copies")):
-        output = ivr(*words, fails=2).output
-        assert "use pg_dump and pg_restore" in output
-        assert "docs/scale.md" in output
     assert "restore the dump" in ivr("migrate", "--back", "--yes", fails=2).output
+    ivr("box", "create", "1000")
+    run_printed(ivr("backup", "copies", fails=2).output, "pg_dump")
+    ivr("box", "delete", "1000", "--yes")
+    assert "1000" not in ivr("box", "list").output
+    run_printed(ivr("restore", "copies", fails=2).output, "pg_restore")
+    assert "1000" in ivr("box", "list").output
+
+
+def run_printed(output: str, program: str) -> None:
+    """Run a program of PostgreSQL as the output says, up to the next command."""
+    words = shlex.split(output[output.index(program) :].partition(" && ")[0])
+    subprocess.run([str(find_program(words[0])), *words[1:]], check=True)
 
 
 def test_doctor_names_what_is_wrong_with_the_database_and_its_remedy(

@@ -30,6 +30,12 @@ COUNTED = (
     " WHERE bytes > 0 AND deleted_at IS NULL AND expired_at IS NULL GROUP BY box_id, folder, urgent"
 )
 COUNTERS = "SELECT box_id, folder, urgent, messages, bytes FROM folder_counters WHERE messages <> 0 OR bytes <> 0"
+WRONG_ARRIVALS = (
+    "SELECT messages.box_id, arrival_seq, count(*) FROM messages LEFT JOIN arrival_sequences"
+    " ON arrival_sequences.box_id = messages.box_id WHERE bytes > 0 AND deleted_at IS NULL"
+    " GROUP BY messages.box_id, arrival_seq HAVING count(*) > 1 OR arrival_seq > coalesce(min(last_seq), 0)"
+)
+"""Two messages of a mailbox with one arrival number, or one that a folder opened from now on would not show."""
 OVERTAKEN = (NotFound, PreconditionFailed, BoxFull)
 """Errors of a change that comes after another one of its round."""
 
@@ -103,12 +109,17 @@ async def test_counters_are_what_the_rows_say_whatever_two_services_do_at_once(
         await asyncio.gather(*(model.run(*change) for change in changes))
         counters, counted = await app.container.database.read(_read_counters)
         assert counters == counted
+        assert await app.container.database.read(_read_wrong_arrivals) == []
     assert len(model.claimed) == len(set(model.claimed)), "two services have claimed one task"
 
 
 def _forget_everything(connection: sqlite3.Connection) -> None:
     for table in ("outbox", "messages", "folder_counters", "box_numbers", "boxes"):
         connection.execute(f"DELETE FROM {table}")
+
+
+def _read_wrong_arrivals(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
+    return [tuple(row) for row in connection.execute(WRONG_ARRIVALS)]
 
 
 def _read_counters(connection: sqlite3.Connection) -> tuple[set[tuple[object, ...]], set[tuple[object, ...]]]:

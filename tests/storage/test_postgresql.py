@@ -6,7 +6,8 @@ import asyncio
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,11 @@ from ivr.storage.postgresql.connection import ROW_NUMBER
 from ivr.storage.postgresql.database import PostgresqlDatabase
 from ivr.storage.postgresql.schema import PostgresqlMigration
 from ivr.storage.postgresql.url import DatabaseUrl
+from ivr.storage.records import Caller, ChangeReason, Folder, Message, RecordingPurpose, Take, TaskKind
+from ivr.storage.sqlite import message_rows
 from ivr.storage.sqlite.database import SqliteDatabase
-from tests.support.app_fixture import AppFixture
+from ivr.storage.sqlite.takes import SqliteTakes
+from tests.support.app_fixture import NOON, AppFixture
 from tests.support.postgresql_server import PASSWORD, PostgresqlServer
 
 INSERT = "INSERT INTO arrival_sequences (box_id, account_id, last_seq) VALUES (?, 'a', ?)"
@@ -125,6 +129,8 @@ class BreakingUrl(DatabaseUrl):
                 if query == "COMMIT" and url.breaks in ("before", "after"):
                     if url.breaks == "after":
                         super().execute(query)
+                        with self.pipeline():
+                            pass  # Waits for the server.
                     url.breaks = "broken"
                     self.close()
                     raise psycopg.OperationalError("server closed the connection unexpectedly")
@@ -173,20 +179,84 @@ async def test_changes_of_other_boxes_happen_meanwhile_and_those_of_the_same_wai
         loop, began, may_end = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
         order: list[str] = []
 
-        def hold(_: sqlite3.Connection) -> None:
+        def note(connection: sqlite3.Connection, what: str) -> None:
+            connection.execute("SELECT 1").fetchone()  # The first answer is that the locks are held.
+            order.append(what)
+
+        def hold(connection: sqlite3.Connection) -> None:
+            connection.execute("SELECT 1").fetchone()
             loop.call_soon_threadsafe(began.set)
             asyncio.run_coroutine_threadsafe(may_end.wait(), loop).result()
             order.append("held")
 
         holder = asyncio.create_task(one.write(hold, boxes=["b", "a"]))
         await began.wait()
-        same = asyncio.create_task(two.write(lambda _: order.append("same"), boxes=["a", "c"]))
-        await two.write(lambda _: order.append("other"), boxes=["d"])
-        alone = asyncio.create_task(two.write(lambda _: order.append("alone")))
+        same = asyncio.create_task(two.write(lambda c: note(c, "same"), boxes=["a", "c"]))
+        await two.write(lambda c: note(c, "other"), boxes=["d"])
+        alone = asyncio.create_task(two.write(lambda c: note(c, "alone")))
         may_end.set()
         await asyncio.gather(holder, same, alone)
         assert order[:2] == ["other", "held"]
         assert sorted(order[2:]) == ["alone", "same"]
+
+
+@contextmanager
+def round_trips(app: AppFixture, path: Path, *, at_most: int) -> Iterator[None]:
+    """Each message that asks the server for its answers is one."""
+    drivers = [connection.driver for connection in app.container.database._connections]  # type: ignore[attr-defined]
+    with path.open("w+") as file:
+        for driver in drivers:
+            driver.pgconn.trace(file.fileno())
+        yield
+        for driver in drivers:
+            driver.pgconn.untrace()
+        sent = re.findall(r"\tF\t\d+\t(\w+)", path.read_text())
+    waits = [what for before, what in pairwise(["", *sent]) if what in ("Flush", "Sync", "Query") and before != "Sync"]
+    assert 0 < len(waits) <= at_most
+
+
+async def test_hot_changes_take_few_round_trips(url: str, tmp_path: Path) -> None:
+    app = await AppFixture(tmp_path / "data", database={"url": url, "connections": 2}).open()
+    box, messages, trace = await app.create_box(), app.container.messages, tmp_path / "trace"
+    await app.create_message(box)
+    take = Take(
+        id=app.container.ids.new_message_id(NOON), account_id=box.account_id, box_id=box.id,
+        purpose=RecordingPurpose.MESSAGE, channel="PJSIP/a-1", path="takes/a.wav", began_at=NOON,
+    )  # fmt: skip
+    message = Message(
+        id=take.id, account_id=box.account_id, box_id=box.id, folder=Folder.NEW, time=NOON, length_ms=1000,
+        bytes=16_044, caller=Caller("2001"),
+    )  # fmt: skip
+    with round_trips(app, trace, at_most=2):
+        await SqliteTakes(app.container.database).begin(take)
+    with round_trips(app, trace, at_most=3):
+        await messages.add(message, take.id)
+    with round_trips(app, trace, at_most=2):
+        await messages.move_to_folder(box.id, message.id, Folder.SAVED, ChangeReason.DTMF)
+    with round_trips(app, trace, at_most=2):
+        assert len(await app.container.outbox.claim([TaskKind.NEW], 5)) == 2
+    app.close()
+
+
+async def test_messages_of_one_account_do_not_wait_for_each_other(url: str, tmp_path: Path) -> None:
+    app = await AppFixture(tmp_path / "data", database={"url": url, "connections": 4}).open()
+    boxes, database = [await app.create_box(number) for number in ("1000", "1001")], app.container.database
+    loop, began, may_end = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+
+    def leave_slowly(connection: sqlite3.Connection) -> int:
+        message_rows.advance_arrivals(connection, boxes[0].account_id, boxes[0].id)
+        last = message_rows.last_arrival_seq(connection, boxes[0].id)
+        loop.call_soon_threadsafe(began.set)
+        asyncio.run_coroutine_threadsafe(may_end.wait(), loop).result()
+        return last
+
+    slow = asyncio.create_task(database.write(leave_slowly, boxes=[boxes[0].id]))
+    await began.wait()
+    async with asyncio.timeout(30):
+        await app.create_message(boxes[1])
+    may_end.set()
+    assert await slow == 1
+    app.close()
 
 
 STEPS = st.lists(st.tuples(st.integers(0, 1), st.permutations("abc"), st.integers(1, 3)), min_size=2, max_size=20)

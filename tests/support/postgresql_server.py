@@ -74,7 +74,7 @@ class PostgresqlServer:
 
 def missing_reason() -> str:
     """Return why no server can be started here; "" if one can."""
-    if not _program("initdb"):
+    if not find_program("initdb"):
         return "there is no PostgreSQL: apt install postgresql"
     return "" if os.geteuid() or _server_user() else "there is no user postgres: PostgreSQL does not run as root"
 
@@ -90,7 +90,7 @@ def run_postgresql() -> Iterator[PostgresqlServer]:
     data = folder / "data"
 
     def run(program: str, *words: str) -> None:
-        command = [str(_program(program)), *words]
+        command = [str(find_program(program)), *words]
         identity: dict[str, Any] = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
         environment = {"PATH": os.environ["PATH"]}
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, env=environment, **identity)
@@ -114,7 +114,8 @@ def run_postgresql() -> Iterator[PostgresqlServer]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _program(name: str) -> Path | None:
+def find_program(name: str) -> Path | None:
+    """Return a program of PostgreSQL, or None if it is not installed."""
     return next((folder / name for folder in PROGRAMS if (folder / name).exists()), None)
 
 

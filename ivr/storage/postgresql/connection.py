@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -58,6 +59,32 @@ def _make_rows(cursor: psycopg.Cursor[Any]) -> Callable[[Sequence[Any]], Postgre
     return lambda values: PostgresqlRow(columns, [values[position] for position in shown])
 
 
+class PostgresqlCursor(psycopg.RawCursor[PostgresqlRow]):
+    """The result of a statement, which is waited for when it is asked for. A violated constraint is told then."""
+
+    pipeline: psycopg.Pipeline | None = None
+    """What the statement was sent in."""
+
+    @property
+    def rowcount(self) -> int:
+        """Number of rows that the statement has returned or changed."""
+        if self.pipeline and self.pgresult is None:
+            with _translated_violations():
+                self.pipeline.sync()
+        return super().rowcount
+
+    def fetchone(self) -> PostgresqlRow | None:
+        with _translated_violations():
+            return super().fetchone()
+
+    def fetchall(self) -> list[PostgresqlRow]:
+        with _translated_violations():
+            return super().fetchall()
+
+    def __iter__(self) -> Iterator[PostgresqlRow]:
+        return iter(self.fetchall())
+
+
 class PostgresqlConnection:
     """Executes statements of `ivr/storage/sqlite`. A violated constraint raises `sqlite3.IntegrityError`."""
 
@@ -65,38 +92,60 @@ class PostgresqlConnection:
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self.driver = connection
+        self._pipeline: psycopg.Pipeline | None = None
         connection.adapters.register_dumper(int, Int8Dumper)
         connection.adapters.register_dumper(bool, _BoolDumper)
         connection.adapters.register_dumper(str, _TextDumper)
         connection.adapters.register_loader("numeric", _NumberLoader)
 
-    def execute(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> psycopg.Cursor[PostgresqlRow]:
-        """Execute a statement; its rows are read already."""
+    def execute(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> PostgresqlCursor:
+        """Execute a statement. Within `pipeline` it is only sent; its result is waited for when it is asked for."""
         statement = translate(sql)
-        cursor: psycopg.Cursor[PostgresqlRow] = psycopg.RawCursor(self.driver, row_factory=_make_rows)
-        try:
-            return cursor.execute(statement.text.encode(), statement.values(values))
-        except psycopg.IntegrityError as error:
-            raise sqlite3.IntegrityError(str(error)) from error
-
-    def executemany(
-        self, sql: str, rows: Iterable[Sequence[Any] | Mapping[str, Any]]
-    ) -> psycopg.Cursor[PostgresqlRow] | _NoRows:
-        """Execute a statement for each of the rows; `rowcount` counts all of them."""
-        statement = translate(sql)
-        values = [statement.values(row) for row in rows]
-        if not values:
-            return _NoRows()
-        cursor: psycopg.Cursor[PostgresqlRow] = psycopg.RawCursor(self.driver, row_factory=_make_rows)
-        try:
-            cursor.executemany(statement.text.encode(), values)
-        except psycopg.IntegrityError as error:
-            raise sqlite3.IntegrityError(str(error)) from error
+        cursor = PostgresqlCursor(self.driver, row_factory=_make_rows)
+        cursor.pipeline = self._pipeline
+        with _translated_violations():
+            cursor.execute(statement.text.encode(), statement.values(values))
         return cursor
 
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any] | Mapping[str, Any]]) -> _Executions:
+        """Execute a statement for each of the rows; `rowcount` counts all of them."""
+        return _Executions([self.execute(sql, row) for row in rows])
 
-class _NoRows:
-    rowcount = 0
+    @contextmanager
+    def pipeline(self) -> Iterator[None]:
+        """Send statements without waiting for the one before; the end waits for all.
+
+        Behind a statement that fails, the server executes none until its error was read.
+        """
+        with self.driver.pipeline() as pipeline:
+            self._pipeline = pipeline
+            try:
+                yield
+            except BaseException:
+                with suppress(psycopg.Error):
+                    pipeline.sync()
+                raise
+            finally:
+                self._pipeline = None
+
+
+class _Executions:
+    """Several executions of one statement."""
+
+    def __init__(self, cursors: Sequence[PostgresqlCursor]) -> None:
+        self._cursors = cursors
+
+    @property
+    def rowcount(self) -> int:
+        return sum(cursor.rowcount for cursor in reversed(self._cursors))  # The last one waits for all.
+
+
+@contextmanager
+def _translated_violations() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.IntegrityError as error:
+        raise sqlite3.IntegrityError(str(error)) from error
 
 
 class _BoolDumper(Int8Dumper):

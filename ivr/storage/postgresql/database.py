@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import psycopg
 import structlog
@@ -44,7 +44,7 @@ SIGNAL_INTERVAL_S = 0.25
 
 _LOCK_ALONE = f"SELECT pg_current_xact_id()::text, pg_advisory_xact_lock({WHOLE_DATABASE})"
 _LOCK_SHARED = f"SELECT pg_current_xact_id()::text, pg_advisory_xact_lock_shared({WHOLE_DATABASE})"
-_LOCK_BOX = f"pg_advisory_xact_lock({BOX_SPACE}, hashtext(%s))"
+_LOCK_BOX = f"SELECT pg_advisory_xact_lock({BOX_SPACE}, hashtext(%s))"
 
 log = structlog.get_logger()
 
@@ -159,61 +159,50 @@ class PostgresqlDatabase:
         raise AssertionError("unreachable")
 
     def _write(self, transaction: Transaction[T], boxes: Sequence[str] | None, requested_at: float) -> T:
+        """Run a transaction until it is committed.
+
+        The statements are sent without waiting for those before, and COMMIT behind the last one, so a change takes as
+        many round trips as it asks for answers, and one more. The first answer comes when its locks are held.
+        """
         for attempt in itertools.count(1):
             connection = self._connection()
+            xact_id = ""
             try:
-                xact_id, result = self._try(transaction, boxes, connection)
+                with connection.pipeline():
+                    began = self._begin(connection, boxes)
+                    result = transaction(cast("sqlite3.Connection", connection))
+                    xact_id = _first_value(began)
+                    connection.driver.execute("COMMIT")
+                break
             except (psycopg.Error, sqlite3.Error) as error:
+                if xact_id and is_lost(error, connection.driver):
+                    self._forget(connection)
+                    log.warning("database.commit.unsure", transaction=xact_id, error=str(error))
+                    if self._ask_fate(xact_id):
+                        break
+                    continue
+                _roll_back(connection)
                 if not self._may_repeat(error, connection, attempt):
                     raise translate_postgresql_error(error, str(self._url)) from error
-                continue
-            if self._commit(connection, xact_id, attempt):
-                break
+            except BaseException:
+                _roll_back(connection)
+                raise
         self._commit_count += 1
         self._on_write(self._monotonic() - requested_at)
         return result
 
     @staticmethod
-    def _begin(connection: PostgresqlConnection, boxes: Sequence[str] | None) -> str:
-        """Begin a transaction, wait for its locks, and return its id, by which its fate can be asked.
+    def _begin(connection: PostgresqlConnection, boxes: Sequence[str] | None) -> psycopg.Cursor[Any]:
+        """Begin a transaction that waits for its locks. Return the cursor of its id, by which its fate can be asked.
 
         The locks are taken in one order by all, so that they never wait in a circle. The statements that follow see all
         that was committed before.
         """
         connection.driver.execute("BEGIN")
-        row = connection.driver.execute(_LOCK_ALONE if boxes is None else _LOCK_SHARED).fetchone()
+        began = connection.driver.execute(_LOCK_ALONE if boxes is None else _LOCK_SHARED)
         for box_id in sorted(set(boxes or ())):
-            connection.driver.execute(f"SELECT {_LOCK_BOX}".encode(), (box_id,))
-        return str(row[0]) if row else ""
-
-    def _try(
-        self, transaction: Transaction[T], boxes: Sequence[str] | None, connection: PostgresqlConnection
-    ) -> tuple[str, T]:
-        """Return the id and the result of a transaction, which is not committed; an error rolls it back."""
-        try:
-            return self._begin(connection, boxes), transaction(cast("sqlite3.Connection", connection))
-        except BaseException:
-            if not connection.driver.closed:
-                with suppress(psycopg.Error):
-                    connection.driver.execute("ROLLBACK")
-            raise
-
-    def _commit(self, connection: PostgresqlConnection, xact_id: str, attempt: int) -> bool:
-        """Commit, and return whether that has happened; False: the transaction may be repeated.
-
-        Raises `StoreUnsure` if the connection broke and no server says what has become of the transaction.
-        """
-        try:
-            connection.driver.execute("COMMIT")
-        except psycopg.Error as error:
-            if is_lost(error, connection.driver):
-                self._forget(connection)
-                log.warning("database.commit.unsure", transaction=xact_id, error=str(error))
-                return self._ask_fate(xact_id)
-            if not self._may_repeat(error, connection, attempt):
-                raise translate_postgresql_error(error, str(self._url)) from error
-            return False
-        return True
+            connection.driver.execute(_LOCK_BOX, (box_id,))
+        return began
 
     def _ask_fate(self, xact_id: str) -> bool:
         """Ask the server, or its successor, whether a transaction was committed."""
@@ -260,6 +249,17 @@ class PostgresqlDatabase:
         connection.driver.close()
         self._connections.discard(connection)
         self._local.connection = None
+
+
+def _first_value(cursor: psycopg.Cursor[Any]) -> str:
+    row = cursor.fetchone()
+    return str(row[0]) if row else ""
+
+
+def _roll_back(connection: PostgresqlConnection) -> None:
+    if not connection.driver.closed:
+        with suppress(psycopg.Error):
+            connection.driver.execute("ROLLBACK")
 
 
 def _translate(error: Exception, where: str) -> StoreError:

@@ -33,6 +33,7 @@ class DatabaseUrl:
                 " postgresql://user:password@host/database"
             ) from error
         self._options = {**DEFAULTS, **options}
+        self._dbname = conninfo.make_conninfo(**{key: value for key, value in options.items() if key != "password"})
         self._text = (
             f"postgresql://{options.get('user', '')}{'@' if 'user' in options else ''}"
             f"{options.get('host', 'localhost')}/{options.get('dbname', options.get('user', ''))}"
@@ -40,6 +41,11 @@ class DatabaseUrl:
 
     def __str__(self) -> str:
         return self._text
+
+    @property
+    def options(self) -> str:
+        """What programs of PostgreSQL take as `--dbname`: the address and its options without the password."""
+        return self._dbname
 
     def connect(self) -> psycopg.Connection[Any]:
         """Connect; each statement outside of a transaction is one of its own. Raises `StoreError`."""

@@ -155,7 +155,8 @@ def _insert_numbers(connection: sqlite3.Connection, box: BoxRecord) -> None:
     numbers = [(box.settings["mailbox"], "mailbox"), *((alias, "alias") for alias in box.settings.get("aliases", ()))]
     for number, kind in numbers:
         try:
-            connection.execute("INSERT INTO box_numbers VALUES (?, ?, ?, ?)", (box.account_id, number, box.id, kind))
+            sql = "INSERT INTO box_numbers VALUES (?, ?, ?, ?)"
+            _ = connection.execute(sql, (box.account_id, number, box.id, kind)).rowcount
         except sqlite3.IntegrityError as error:
             raise Conflict(f"the number {number!r} is in use in this account: choose another") from error
 

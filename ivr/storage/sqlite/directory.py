@@ -184,7 +184,7 @@ def _dated(columns: dict[str, Any], now: int) -> dict[str, Any]:
 def _insert(connection: sqlite3.Connection, table: str, row: dict[str, Any], conflict_message: str) -> None:
     columns, marks = ", ".join(row), ", ".join("?" * len(row))
     try:
-        connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", tuple(row.values()))
+        _ = connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", tuple(row.values())).rowcount
     except sqlite3.IntegrityError as error:
         raise Conflict(conflict_message) from error
 

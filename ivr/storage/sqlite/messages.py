@@ -294,8 +294,9 @@ class SqliteMessages:
         self, connection: sqlite3.Connection, message: Message, take_id: str | None, *, suppress_notifications: bool
     ) -> None:
         now = self._timestamp()
+        taken = connection.execute("DELETE FROM takes WHERE id = ?", (take_id,)) if take_id else None
         _require_box(connection, message.box_id)
-        if take_id and not connection.execute("DELETE FROM takes WHERE id = ?", (take_id,)).rowcount:
+        if taken and not taken.rowcount:
             raise NotFound("this recording was stored or discarded already")
         message_rows.insert_message(connection, message, now)
         if not message.has_audio:
