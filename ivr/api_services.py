@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ivr.api.audio_links import AudioLinks
-from ivr.api.dependencies import ApiLimits, ApiServices, AudioServices, AuthServices, MailboxServices
+from ivr.api.dependencies import ApiLimits, ApiServices, AudioServices, AuthServices, MailboxServices, MediaServices
 from ivr.directory.rate_limit import RateLimiter
 from ivr.mailbox.bulk import BulkOperations
 from ivr.mailbox.owner_changes import OwnerChanges
 from ivr.storage.read_cache import ReadCache
+from ivr.storage.sqlite.edge_recordings import SqliteEdgeRecordings
 from ivr.storage.sqlite.listing import SqliteListing
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ MAX_RENDERED_PAGES = 200
 
 def build_api_services(app: App) -> ApiServices:
     """Return the services and limits of the REST API."""
-    api = app.settings.api
+    api, media = app.settings.api, app.settings.media
     return ApiServices(
         auth=AuthServices(
             directory=app.directory,
@@ -43,6 +44,12 @@ def build_api_services(app: App) -> ApiServices:
             greeting_uploads=app.voicemail_services.greeting_uploads,
             renditions=app.renditions("renditions"),
             links=AudioLinks(app.peppers, app.clock, lifetime_s=api.link_lifetime_s),
+        ),
+        media=MediaServices(
+            recordings=SqliteEdgeRecordings(app.database),
+            edges=tuple(media.edges),
+            edge_token=media.edge_token,
+            clients=tuple(media.clients),
         ),
         audit_log=app.audit_log,
         limits=ApiLimits(

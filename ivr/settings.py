@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationErro
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from ivr.ami.settings import AmiSettings
+from ivr.api.settings import MediaSettings
 from ivr.call.ari.settings import AriSettings
 from ivr.directory.settings import PinSettings
 from ivr.errors import InvalidFields, SettingsError
@@ -259,6 +260,7 @@ class Settings(BaseSettings):
     sounds: SoundsSettings = SoundsSettings()
     pins: PinSettings = PinSettings()
     api: ApiSettings = ApiSettings()
+    media: MediaSettings = MediaSettings()
     page: PageSettings = PageSettings()
     desk_phones: DeskPhoneSettings = DeskPhoneSettings()
     log: LogSettings = LogSettings()

@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp
 
 from ivr import __version__
-from ivr.api import audio, boxes, docs_page, greetings, messages, openapi, sessions
+from ivr.api import audio, boxes, call_recordings, docs_page, greetings, messages, openapi, sessions
 from ivr.api.dependencies import ApiServices
 from ivr.api.envelope import failure, to_json
 from ivr.api.error_responses import response_for
@@ -49,7 +49,7 @@ def build_asgi_app(services: ApiServices, add_page: Callable[[ASGIApp], ASGIApp]
     app.state.node = _node_id(socket.gethostname())
     app.router.redirect_slashes = False
     # The first matching path wins: "messages" must not be read as a box id, nor "raw" as a message id.
-    routers = (sessions.router, audio.router, messages.router, greetings.router, boxes.router)
+    routers = (sessions.router, audio.router, messages.router, greetings.router, boxes.router, call_recordings.router)
     for router in routers:
         app.include_router(router)
     tree = RouteTree(route for router in routers for route in direct_routes(router.routes))

@@ -21,6 +21,7 @@ from ivr.api.audio_headers import (
 )
 from ivr.api.audio_links import audio_path, is_signed
 from ivr.api.auth import BoxDep, CurrentPrincipal, authenticate, extract_token, get_services, require_box
+from ivr.api.dependencies import ApiServices
 from ivr.api.direct_route import DirectRoute
 from ivr.api.disconnect import run_while_connected
 from ivr.api.envelope import created, document_revision, expected_revision, request_id, success
@@ -78,14 +79,19 @@ async def require_audio_access(request: Request) -> AudioAccess:
     account_id, box_id, message_id = (request.path_params[name] for name in ("account_id", "box_id", "message_id"))
     if is_signed(params):
         services.audio.links.verify(audio_path(account_id, box_id, message_id), params)
-        mailbox = await services.mailbox.boxes.get(box_id)
-        cutoff = mailbox.voicemail_settings.retention_cutoff(services.clock.now())
-        return AudioAccess(mailbox, await find_message(request, services, mailbox, message_id, cutoff))
+        return await find_audio(request, services, box_id, message_id)
     token = extract_token(request)
     if not token and services.limits.is_token_in_query_allowed:
         token = params.get("auth_token", "")
     request.state.principal = await authenticate(request, services, account_id, token)
     return AudioAccess(await require_box(request), await require_message(request))
+
+
+async def find_audio(request: Request, services: ApiServices, box_id: str, message_id: str) -> AudioAccess:
+    """Return a message that a link opens. Raises `NotFound`."""
+    mailbox = await services.mailbox.boxes.get(box_id)
+    cutoff = mailbox.voicemail_settings.retention_cutoff(services.clock.now())
+    return AudioAccess(mailbox, await find_message(request, services, mailbox, message_id, cutoff))
 
 
 AudioAccessDep = Annotated[AudioAccess, Depends(require_audio_access)]
@@ -97,7 +103,7 @@ async def create_message(request: Request, principal: CurrentPrincipal, box: Box
     uploads = principal.services.audio.uploads
     with uploads.new_draft() as draft:
         upload = await read_upload(request, draft, principal.services.limits)
-        metadata = _parse_metadata(upload.body.data if upload.body.is_present or not upload.has_audio else {})
+        metadata = parse_metadata(upload.body.data if upload.body.is_present or not upload.has_audio else {})
         message = await uploads.add(
             box, metadata, await uploads.convert(box.account_id, draft) if upload.has_audio else None
         )
@@ -149,7 +155,8 @@ async def put_audio(request: Request, principal: CurrentPrincipal, box: BoxDep, 
     return success(request, serializers.message_document(changed), status=201, revision=document_revision(changed))
 
 
-def _parse_metadata(data: dict[str, Any]) -> MessageMetadata:
+def parse_metadata(data: dict[str, Any]) -> MessageMetadata:
+    """Return what a client says about a message. Raises `InvalidFields`."""
     reject_misspelt_members(data, DETAIL_NAMES)
     unknown = [name for name in data if name not in (*DETAIL_NAMES, *IGNORED_MEMBERS)]
     if unknown and not {*data} & {*DETAIL_NAMES}:  # A message of an anonymous caller is not what it means.

@@ -13,6 +13,7 @@ from ivr.errors import Unauthorized
 
 KEY_PURPOSE = b"audio links"
 SIGNATURE_BYTES = 24
+MEDIA_LINK_LIFETIME_S = 60
 EXPIRY_PARAMETER = "until"
 SIGNATURE_PARAMETER = "sig"
 INVALID_LINK = "the link is invalid or has expired: read the message again with ?links=true"
@@ -29,9 +30,9 @@ class AudioLinks:
         self._clock = clock
         self._lifetime_s = lifetime_s
 
-    def create(self, path: str) -> tuple[str, int]:
+    def create(self, path: str, lifetime_s: int | None = None) -> tuple[str, int]:
         """Return `path` with a signature, and the Unix second at which it expires."""
-        until = int(self._clock.now()) + self._lifetime_s
+        until = int(self._clock.now()) + (lifetime_s or self._lifetime_s)
         return (
             f"{path}?{EXPIRY_PARAMETER}={until}&{SIGNATURE_PARAMETER}={_sign(self._peppers.current(), path, until)}",
             until,
@@ -58,6 +59,11 @@ def _sign(pepper: Pepper, path: str, until: int) -> str:
 def audio_path(account_id: str, box_id: str, message_id: str) -> str:
     """Return the path of the audio of a message."""
     return f"/v2/accounts/{account_id}/vmboxes/{box_id}/messages/{message_id}/raw"
+
+
+def media_path(account_id: str, name: str) -> str:
+    """Return the path of a recording by the id of its call, or of its message."""
+    return f"/media/{account_id}/vm/{name}.wav"
 
 
 def message_page_path(box_id: str, message_id: str) -> str:

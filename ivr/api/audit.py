@@ -12,6 +12,7 @@ from ivr.storage.records import Actor, AuditAction, Door, Token, TokenKind
 
 PROOFS = {TokenKind.LOGIN: "password", TokenKind.SESSION: "API key", TokenKind.API_KEY: "API key"}
 LINK_PROOF = "link"
+EDGE_PROOF = "edge token"
 
 
 async def record(
@@ -35,6 +36,17 @@ def record_fetch(request: Request, box: Mailbox, message_id: str) -> None:
     get_services(request).audit_log.record_soon(
         Actor(Door.REST, "", client_address(request), LINK_PROOF),
         AuditAction.FETCHED,
+        account_id=box.account_id,
+        box_id=box.id,
+        subject=message_id,
+    )
+
+
+def record_edge_upload(request: Request, box: Mailbox, message_id: str) -> None:
+    """Record that a media edge has added a message. The response does not wait for the entry."""
+    get_services(request).audit_log.record_soon(
+        Actor(Door.REST, "", client_address(request), EDGE_PROOF),
+        AuditAction.ADDED,
         account_id=box.account_id,
         box_id=box.id,
         subject=message_id,

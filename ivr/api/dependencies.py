@@ -21,7 +21,7 @@ from ivr.mailbox.owner_changes import OwnerChanges
 from ivr.mailbox.renditions import AudioRenditions
 from ivr.mailbox.uploads import Uploads
 from ivr.metrics.page_server import PageResponse
-from ivr.storage.protocols import ListingStore, MessageStore, UndeliveredMailStore
+from ivr.storage.protocols import EdgeRecordingStore, ListingStore, MessageStore, UndeliveredMailStore
 from ivr.storage.read_cache import ReadCache
 
 Network = IPv4Network | IPv6Network
@@ -102,12 +102,25 @@ class AudioServices:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MediaServices:
+    """Recordings by the id of their call: who may upload and fetch them."""
+
+    recordings: EdgeRecordingStore
+    edges: tuple[Network, ...] = ()
+    """Networks of the media edges. Empty: none uploads."""
+    edge_token: str = ""
+    clients: tuple[Network, ...] = ()
+    """Networks from which recordings may be fetched. Empty: none."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ApiServices:
     """Everything that the routes use."""
 
     auth: AuthServices
     mailbox: MailboxServices
     audio: AudioServices
+    media: MediaServices
     audit_log: AuditLog
     limits: ApiLimits
     rendered_pages: ReadCache

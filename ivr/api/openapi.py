@@ -232,6 +232,24 @@ PUT_AUDIO = operation(
     [_header_parameter("If-Match", "change only this revision, or only audio with this ETag")],
 )
 
+_recording_schema = object_schema(["media_id", "call_id"], media_id=TEXT, call_id=TEXT)
+_media_parameters = [
+    _query_parameter(name, TEXT, "metadata of the message, as in MessageDetails")
+    for name in ("caller_id_number", "caller_id_name", "from", "to", "urgent", "folder", "timestamp")
+]
+PUT_MEDIA = operation(
+    {
+        status: {"description": description, "content": {JSON: {"schema": _envelope(_recording_schema)}}}
+        for status, description in ((200, "The recording of this call was stored before"), (201, "Success"))
+    },
+    {"required": True, "content": {**_audio_content, **_multipart_content}},
+    [_query_parameter("box", TEXT, "number or id of the mailbox"), *_media_parameters],
+)
+GET_MEDIA = operation(
+    {status: GET_AUDIO["responses"][status] for status in (200, 206, 304)},
+    parameters=GET_AUDIO["openapi_extra"]["parameters"],
+)
+
 USER_AUTH = operation(
     _responses(ref("Session"), status=201),
     _request_body(

@@ -44,7 +44,7 @@ SCHEMAS: dict[str, Schema] = {
         transcribed={"type": "boolean"},
         urgent={"type": "boolean", "description": "only there if true"},
         labels=IDS,
-        links=object_schema(["raw", "expires_at"], raw=TEXT, expires_at={"type": "integer"}),
+        links=object_schema(["raw", "expires_at"], raw=TEXT, media=TEXT, expires_at={"type": "integer"}),
     ),
     "BoxSummary": object_schema(
         ["id", "name", "mailbox", "messages"],

@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
-from ivr.api.audio_links import audio_path
+from ivr.api.audio_links import MEDIA_LINK_LIFETIME_S, audio_path, media_path
 from ivr.api.auth import Principal
 from ivr.api.envelope import RenderedData, render_data, success
 from ivr.api.filters import no_array, unknown_key, value_at_path
@@ -126,7 +126,11 @@ def audio_links(principal: Principal) -> Callable[[Message], dict[str, Any]]:
     def links(message: Message) -> dict[str, Any]:
         path = audio_path(principal.account.id, message.box_id, message.id)
         link, expires_at = principal.services.audio.links.create(path)
-        return {"raw": link, "expires_at": expires_at}
+        links = {"raw": link, "expires_at": expires_at}
+        if principal.services.media.clients:
+            path = media_path(principal.account.id, message.id)
+            links["media"], _ = principal.services.audio.links.create(path, MEDIA_LINK_LIFETIME_S)
+        return links
 
     return links
 

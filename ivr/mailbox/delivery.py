@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
 import structlog
 
@@ -24,7 +25,7 @@ from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.caller_id import sip_address
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.takes import PendingDeliveries, Takes
-from ivr.storage.protocols import AudioStore, MessageStore
+from ivr.storage.protocols import AddOptions, AudioStore, MessageStore
 from ivr.storage.records import Caller, Folder, Forwarder, Message, Take
 
 COPIES_PAYLOAD_KEY = "copies"
@@ -231,19 +232,13 @@ class Delivery:
         self,
         message: Message,
         take_id: str | None = None,
-        *,
-        suppress_notifications: bool = False,
-        exempt_from_quota: bool = False,
+        **options: Unpack[AddOptions],
     ) -> None:
         """Insert the row of a message whose audio is stored; delete the audio of messages purged for its quota.
 
-        `take_id`: the take that ends in the same transaction. Raises `NotFound`, `StoreError`; `BoxFull` unless
-        `exempt_from_quota`.
+        Parameters and errors are those of `MessageStore.add`.
         """
-        purged = await self._messages.add(
-            message, take_id, suppress_notifications=suppress_notifications, exempt_from_quota=exempt_from_quota
-        )
-        await self.delete_audio_files(purged)
+        await self.delete_audio_files(await self._messages.add(message, take_id, **options))
 
     async def delete_audio_files(self, messages: Iterable[Message]) -> None:
         """Delete the audio of messages without a row. The consistency check removes what cannot be deleted now."""

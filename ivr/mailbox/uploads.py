@@ -114,11 +114,19 @@ class Uploads:
         """Convert a draft to a recording. Raises `InvalidAudio`; `TooMuchWork` if many of the account wait."""
         return await self._converter.convert(account_id, upload)
 
-    async def add(self, mailbox: Mailbox, metadata: MessageMetadata, audio: ConvertedUpload | None) -> Message:
+    async def add(
+        self,
+        mailbox: Mailbox,
+        metadata: MessageMetadata,
+        audio: ConvertedUpload | None,
+        *,
+        edge_call_id: str = "",
+    ) -> Message:
         """Add a message to a mailbox.
 
-        Raises `NotFound` if the mailbox has been deleted, `InvalidFields` for a time past retention or in the
-        future, `BoxFull`, `StoreError`.
+        `edge_call_id`: the call that a media edge has recorded; it is announced as a call's message is. Raises
+        `NotFound` if the mailbox has been deleted, `InvalidFields` for a time past retention or in the future,
+        `BoxFull`, `StoreError`; `Conflict` if a message of that call was stored already.
         """
         now = self._clock.now()
         time = int(now) if metadata.time is None else metadata.time
@@ -147,7 +155,7 @@ class Uploads:
             message, length_ms=audio.length_ms, bytes=audio.size_bytes, upload_type=audio.audio_format.content_type
         )
         async with self._publish_files(audio, self._recordings.message_path(message.account_id, message.id)):
-            await self._delivery.commit(message, suppress_notifications=True)
+            await self._delivery.commit(message, suppress_notifications=not edge_call_id, edge_call_id=edge_call_id)
         return message
 
     async def replace_audio(

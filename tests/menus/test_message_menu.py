@@ -403,6 +403,7 @@ async def test_vanished_message_is_skipped(app: AppFixture, box: Mailbox) -> Non
     assert phone.texts[3:] == ["This message is no longer here.", "Message one", audio_text(second)]
 
 
+@pytest.mark.sqlite_only
 async def test_locked_database_is_announced_without_loss(app: AppFixture, box: Mailbox) -> None:
     message = await app.create_message(box)
     other = sqlite3.connect(app.settings.data.folder / "state" / "ivr.db", isolation_level=None)

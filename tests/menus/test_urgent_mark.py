@@ -33,6 +33,7 @@ async def box(app: AppFixture) -> Mailbox:
     return await app.create_box()
 
 
+@pytest.mark.both_engines
 async def test_key_4_marks_message_urgent(app: AppFixture, box: Mailbox) -> None:
     phone = await leave_message(app, Speak(3000), Press("4", during=REVIEW), Press("1", during=REVIEW))
     assert MARKED_URGENT in phone.texts

@@ -181,11 +181,11 @@ class PostgresqlDatabase:
                     if self._ask_fate(xact_id):
                         break
                     continue
-                _roll_back(connection)
+                self._roll_back(connection)
                 if not self._may_repeat(error, connection, attempt):
                     raise translate_postgresql_error(error, str(self._url)) from error
             except BaseException:
-                _roll_back(connection)
+                self._roll_back(connection)
                 raise
         self._commit_count += 1
         self._on_write(self._monotonic() - requested_at)
@@ -203,6 +203,14 @@ class PostgresqlDatabase:
         for box_id in sorted(set(boxes or ())):
             connection.driver.execute(_LOCK_BOX, (box_id,))
         return began
+
+    def _roll_back(self, connection: PostgresqlConnection) -> None:
+        """End a transaction that failed; a connection that cannot do that is replaced."""
+        driver = connection.driver
+        with suppress(psycopg.Error):
+            driver.execute("ROLLBACK")
+        if not driver.closed and driver.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            self._forget(connection)
 
     def _ask_fate(self, xact_id: str) -> bool:
         """Ask the server, or its successor, whether a transaction was committed."""
@@ -254,12 +262,6 @@ class PostgresqlDatabase:
 def _first_value(cursor: psycopg.Cursor[Any]) -> str:
     row = cursor.fetchone()
     return str(row[0]) if row else ""
-
-
-def _roll_back(connection: PostgresqlConnection) -> None:
-    if not connection.driver.closed:
-        with suppress(psycopg.Error):
-            connection.driver.execute("ROLLBACK")
 
 
 def _translate(error: Exception, where: str) -> StoreError:

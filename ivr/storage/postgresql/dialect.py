@@ -24,6 +24,7 @@ _REPLACEMENTS = tuple(
         (r"\bLIMIT -1\b", "LIMIT ALL"),
         (r"(?<!NOT )\bIN \(\)", "IN (NULL)"),
         (r"(\bjson_extract\([^()]*\)) = (\d+)", r"\1 = '\2'"),
+        (r"\bjson\((\?|'\w+')\)", r"CAST(\1 AS json)"),
         (r"/\* (FOR UPDATE SKIP LOCKED) \*/", r"\1"),  # SQLite has one writer, and skips the comment.
     )
 )

@@ -19,8 +19,10 @@ from ivr.storage.protocols.directory import (
 from ivr.storage.protocols.health import HealthStore
 from ivr.storage.protocols.imports import ImportStore
 from ivr.storage.protocols.mailbox import (
+    AddOptions,
     BoxStore,
     BoxUsageStore,
+    EdgeRecordingStore,
     ListingStore,
     MediaStore,
     MessageStore,
@@ -34,6 +36,7 @@ from ivr.storage.protocols.retention import AudioStore, RetentionStore
 from ivr.storage.protocols.statistics import MailboxChangeStore, OverviewStore, StatisticsStore
 
 __all__ = [
+    "AddOptions",
     "AttemptTransaction",
     "AudioStore",
     "AuditStore",
@@ -45,6 +48,7 @@ __all__ = [
     "DatabaseFileStore",
     "DatabaseMigration",
     "DirectoryStore",
+    "EdgeRecordingStore",
     "HealthStore",
     "HeartbeatStore",
     "ImportStore",

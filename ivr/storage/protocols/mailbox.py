@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 from ivr.storage.records import (
     BoxNumberUse,
@@ -66,6 +66,14 @@ class BoxUsageStore(Protocol):
         """Return the usage of each mailbox of an account, by id."""
 
 
+class AddOptions(TypedDict, total=False):
+    """Options of `MessageStore.add`."""
+
+    suppress_notifications: bool
+    exempt_from_quota: bool
+    edge_call_id: str
+
+
 class MessageStore(Protocol):
     """Messages. `box_id` is the mailbox through which a message is accessed: a message of another one does not exist.
 
@@ -81,11 +89,13 @@ class MessageStore(Protocol):
         *,
         suppress_notifications: bool = False,
         exempt_from_quota: bool = False,
+        edge_call_id: str = "",
     ) -> list[Message]:
         """Insert a message whose audio is synced, delete the row of its take, and return the purged messages.
 
         `suppress_notifications`: no mail and no call. `exempt_from_quota`: the caller was allowed to record it, so it
-        always fits. Raises `NotFound` if the mailbox does not exist, `BoxFull`.
+        always fits. `edge_call_id`: the call under whose id a media edge uploads it. Raises `NotFound` if the mailbox
+        does not exist, `BoxFull`; `Conflict` if a message of that call was stored already.
         """
 
     async def get(self, box_id: str, message_id: str, not_before: int) -> Message:
@@ -212,6 +222,16 @@ class UploadStore(Protocol):
         deleted when no listener can still be playing them. Raises `NotFound`, `PastRetention`, `BoxFull`,
         `PreconditionFailed`.
         """
+
+
+class EdgeRecordingStore(Protocol):
+    """Messages that media edges have recorded, by the id of their call."""
+
+    async def find_message_id(self, account_id: str, call_id: str) -> str | None:
+        """Return the id of the message that was recorded in a call, also if it is gone by now."""
+
+    async def find_message(self, account_id: str, name: str) -> tuple[str, str] | None:
+        """Return mailbox and id of the message that was recorded in the call `name`, or whose id that is."""
 
 
 class TakeStore(Protocol):

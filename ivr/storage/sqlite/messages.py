@@ -13,6 +13,7 @@ from ivr.errors import BoxDeleted, NotFound, PreconditionFailed
 from ivr.storage.database import Database
 from ivr.storage.records import ChangeReason, Folder, FolderCounts, Message, OpenFolder, TaskKind
 from ivr.storage.sqlite import counters, events, message_rows, removal
+from ivr.storage.sqlite.edge_recordings import insert_edge_recording
 
 TASK_KIND_BY_FOLDER = {
     Folder.NEW: TaskKind.MOVED_TO_NEW,
@@ -100,6 +101,7 @@ class SqliteMessages:
         *,
         suppress_notifications: bool = False,
         exempt_from_quota: bool = False,
+        edge_call_id: str = "",
     ) -> list[Message]:
         def insert_message(connection: sqlite3.Connection) -> list[Message]:
             with counters.make_space(
@@ -109,6 +111,8 @@ class SqliteMessages:
                 exclude_ids=(message.id,),
                 exempt_from_quota=exempt_from_quota,
             ) as purged:
+                if edge_call_id:
+                    insert_edge_recording(connection, message, edge_call_id)
                 self._insert_and_announce(connection, message, take_id, suppress_notifications=suppress_notifications)
             return purged
 

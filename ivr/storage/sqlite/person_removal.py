@@ -146,7 +146,7 @@ def _empty_box(connection: sqlite3.Connection, box_id: str, now: int) -> None:
     row = connection.execute("SELECT * FROM boxes WHERE id = ?", (box_id,)).fetchone()
     for media in connection.execute("SELECT * FROM media WHERE box_id = ?", (box_id,)).fetchall():
         removal.purge_media(connection, media, now, REASON)
-    for table in ("box_numbers", "notification_throttle"):
+    for table in ("box_numbers", "notification_throttle", "edge_recordings"):
         connection.execute(f"DELETE FROM {table} WHERE box_id = ?", (box_id,))
     connection.execute("UPDATE folder_counters SET messages = 0, bytes = 0 WHERE box_id = ?", (box_id,))
     connection.execute("DELETE FROM secrets WHERE account_id = ? AND ref = ?", (row["account_id"], f"box:{box_id}:pin"))

@@ -36,6 +36,7 @@ MIGRATIONS: Mapping[str, Callable[[Tables], None]] = {
     "0020-mailbox-changes": changes.count_mailbox_changes,
     "0021-message-search": add_message_search.index_message_texts,
     "0022-arrivals-by-box": changes.number_arrivals_by_box,
+    "0023-edge-recordings": changes.create_edge_recordings,
 }
 """The names are stored in existing databases, and therefore never change."""
 SCHEMA_VERSION = len(MIGRATIONS)

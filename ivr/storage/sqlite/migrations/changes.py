@@ -320,3 +320,18 @@ def number_arrivals_by_box(tables: Tables) -> None:
         "CREATE TRIGGER arrival_sequences_box_removed AFTER DELETE ON boxes"
         " BEGIN DELETE FROM arrival_sequences WHERE box_id = OLD.id; END"
     )
+
+
+def create_edge_recordings(tables: Tables) -> None:
+    """Create the call ids under which media edges have recorded messages, so that each is stored once."""
+    tables.table("edge_recordings").create(
+        {"account_id": str, "call_id": str, "box_id": str, "message_id": str},
+        pk=("account_id", "call_id"),
+        not_null={"box_id", "message_id"},
+        strict=True,
+    )
+    tables.execute("CREATE INDEX edge_recordings_by_box ON edge_recordings (box_id)")
+    tables.execute(
+        "CREATE TRIGGER edge_recordings_box_removed AFTER DELETE ON boxes"
+        " BEGIN DELETE FROM edge_recordings WHERE box_id = OLD.id; END"
+    )
