@@ -8,13 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.routing import Match
 
-from ivr.api import audio, boxes, greetings, messages, sessions
+from ivr.api import audio, boxes, call_recordings, greetings, messages, sessions
 from ivr.api.route_tree import RouteTree, direct_routes
 from tests.api.conftest import RestClient
 
 ROUTES = [
     route
-    for router in (sessions.router, audio.router, messages.router, greetings.router, boxes.router)
+    for router in (
+        *(sessions.router, audio.router, messages.router),
+        *(greetings.router, boxes.router, call_recordings.router),
+    )
     for route in direct_routes(router.routes)
 ]
 TREE = RouteTree(ROUTES)
