@@ -12,8 +12,8 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from ivr.api import audit, openapi
-from ivr.api.audio import AUDIO_SENT, MISSING_FILE_VIOLATION, AudioAccess, find_audio, parse_metadata
-from ivr.api.audio_headers import audio_response, max_content_bytes, message_filename
+from ivr.api.audio import MISSING_FILE_VIOLATION, AudioAccess, find_audio, parse_metadata
+from ivr.api.audio_headers import audio_response, max_content_bytes, message_filename, sends_audio
 from ivr.api.audio_links import is_signed, media_path
 from ivr.api.auth import client_address, extract_token, get_services, require_principal
 from ivr.api.dependencies import ApiServices, MediaServices, Network
@@ -112,7 +112,7 @@ async def get_recording(request: Request, access: MediaAccessDep) -> Response:
     )
     filename = message_filename(access.mailbox, access.message, SUFFIX)
     response = await audio_response(request, rendition, filename)
-    if response.status_code in AUDIO_SENT:
+    if sends_audio(request, response):
         audit.record_fetch(request, access.mailbox, access.message.id)
     return response
 
