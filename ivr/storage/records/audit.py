@@ -62,7 +62,7 @@ class Actor:
     device: str
     """Phone, trunk and caller number, or network address."""
     proof: str
-    """How it was proven: "own phone", "PIN", "password", "API key", "link", "login"."""
+    """How it was proven: "own phone", "PIN", "password", "API key", "link", "edge token", "login"."""
 
 
 @dataclass(frozen=True, slots=True)
