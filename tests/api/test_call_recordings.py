@@ -16,7 +16,7 @@ from ivr.api.server import ApiServer, ListenAddress
 from ivr.errors import SettingsError
 from ivr.mailbox.mailbox import Mailbox
 from ivr.settings import Settings
-from ivr.storage.records import ChangeReason, Folder, TaskKind
+from ivr.storage.records import AuditAction, AuditQuery, ChangeReason, Folder, TaskKind
 from tests.api.conftest import RestClient, data_files, tone
 from tests.support.app_fixture import AppFixture
 
@@ -65,6 +65,9 @@ async def test_recording_of_an_edge_becomes_one_message_that_is_announced(
     assert tasks[TaskKind.NEW].message_id == message.id
     assert "suppress_notifications" not in tasks[TaskKind.NEW].payload
     assert TaskKind.MWI in tasks
+    await app.container.audit_log.flush()
+    [entry] = await app.container.audit_store.find(AuditQuery(), 10)
+    assert (entry.action, entry.actor.proof, entry.subject) == (AuditAction.ADDED, "edge token", message.id)
 
     again = await put(rest, caller_id_number="2002")
     assert (again.status_code, again.json()["data"]) == (200, response.json()["data"])
