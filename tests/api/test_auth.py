@@ -409,6 +409,7 @@ async def test_basic_credentials_are_refused_unless_the_setting_allows_them(
                 assert (await http.get(allowed.base, headers={"Authorization": header})).status_code == 401
 
 
+@pytest.mark.sqlite_only
 async def test_last_use_of_a_token_costs_no_commit_of_a_request(app: AppFixture, rest: RestClient) -> None:
     tokens = app.container.tokens
     key = await tokens.find(rest.token)

@@ -398,6 +398,7 @@ async def test_internal_error_response_has_no_traceback(
     assert envelope["request_id"] == response.headers["x-request-id"]
 
 
+@pytest.mark.sqlite_only
 async def test_locked_database_is_service_unavailable(rest: RestClient, app: AppFixture) -> None:
     import sqlite3
 

@@ -109,6 +109,7 @@ def workers(app: AppFixture, tmp_path: Path) -> Iterator[WorkerClients]:
             process.stdout.close()
 
 
+@pytest.mark.sqlite_only
 async def test_two_processes_are_one_service(app: AppFixture, box: Mailbox, workers: WorkerClients) -> None:
     """One process of the service is started for all of it, because each start takes seconds."""
     first, second = await workers.connect(0), await workers.connect(1)
