@@ -171,7 +171,7 @@ class ApiSettings(_Section):
         3600, description="Maximum duration of uploaded audio, seconds; longer audio is rejected."
     )
     body_idle_timeout_s: Annotated[float, Field(gt=0, le=3600)] = Field(
-        30.0, description="Seconds without a byte after which an upload is abandoned."
+        10.0, description="Seconds without a byte after which an upload is abandoned."
     )
     conversion_workers: Annotated[int, Field(ge=1, le=64)] = Field(
         2, description="Number of processes that convert audio, started when they are needed."
