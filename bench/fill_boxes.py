@@ -66,9 +66,8 @@ async def fill(app: App, mailbox: Mailbox, count: int, audio: Path, size: int, t
 
 
 def _insert(batch: list[Message], now: int, connection: sqlite3.Connection) -> None:
-    arrival = message_rows.next_arrival_seq(connection, batch[0].account_id)
     for message in batch:
-        message_rows.insert_message(connection, message, arrival, now)
+        message_rows.insert_message(connection, message, now)
     size = sum(message.bytes for message in batch)
     counters.adjust(connection, batch[0].account_id, batch[0].box_id, batch[0].folder, len(batch), size, urgent=False)
 

@@ -155,5 +155,6 @@ async def test_message_that_was_forwarded_with_an_introduction_is_imported_whole
 
 
 def asterisk_prompt(name: str) -> Clip:
-    """Return a prompt of Asterisk's own, as the lab's Asterisk plays it."""
-    return Clip(name, np.frombuffer(wav.read_samples(PROMPTS / f"{name}.wav"), np.int16))
+    """Return a prompt of Asterisk's own, as the lab's Asterisk plays it: Debian packages them as GSM."""
+    decode = ["ffmpeg", "-v", "error", "-i", f"{PROMPTS}/{name}.gsm", "-f", "s16le", "-ar", "8000", "-"]
+    return Clip(name, np.frombuffer(subprocess.run(decode, check=True, capture_output=True).stdout, np.int16))

@@ -202,7 +202,7 @@ def _settings(data: bytes) -> None:
     _ignoring(lambda: box_settings(body))
     _ignoring(lambda: parse_marks(body))
     document = body.data_or_empty
-    _ignoring(lambda: audio._parse_metadata(document))
+    _ignoring(lambda: audio.parse_metadata(document))
     BoxSettings.model_validate(document)
 
 

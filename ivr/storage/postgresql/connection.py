@@ -81,7 +81,7 @@ class PostgresqlCursor(psycopg.RawCursor[PostgresqlRow]):
         with _translated_violations():
             return super().fetchall()
 
-    def __iter__(self) -> Iterator[PostgresqlRow]:
+    def __iter__(self) -> Iterator[PostgresqlRow]:  # type: ignore[override]  # psycopg's iterates over itself
         return iter(self.fetchall())
 
 
