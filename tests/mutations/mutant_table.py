@@ -110,7 +110,12 @@ MUTANTS = (
     Mutant("L09", "ivr/mailbox/folder_cursor.py", "self._index = max(0, self._index - 1)", "self._index = 0"),
     Mutant("L10", "ivr/menus/message_playback.py", "max(0, position_ms - step_ms)", "position_ms"),
     Mutant("L11", "ivr/menus/message_menu.py", 'del self._actions["fastforward"]', "pass"),
-    Mutant("L12", "ivr/storage/sqlite/messages.py", "if before.has_audio:", "if folder == Folder.NEW:"),
+    Mutant(
+        "L12",
+        "ivr/storage/sqlite/messages.py",
+        "if before.has_audio:\n            events",
+        "if folder == Folder.NEW:\n            events",
+    ),
     Mutant("L13", "ivr/mailbox/caller_id.py", 'r"\\+?[0-9]+", number)', 'r".*", number)'),
     Mutant(
         "L14", "ivr/menus/message_menu.py", "if self._playback.played_to_end:", "if not self._playback.played_to_end:"
