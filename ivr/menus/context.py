@@ -104,6 +104,7 @@ class CallContext:
         """Wait until the entries of the audit log are stored."""
         if self.audit_tasks:
             await asyncio.wait(self.audit_tasks)
+        await self.services.audit_log.flush()
 
     def is_owner(self, mailbox: Mailbox) -> bool:
         """Return whether the endpoint that the call provably comes from has the owner's rights."""
@@ -146,16 +147,30 @@ class OwnerSession:
 
     def record(self, action: AuditAction, subjects: Sequence[str] = ("",)) -> None:
         """Record an action of the owner in the audit log, in the background."""
-        context, user = self.call_context, self.call_context.user
-        device = context.pin_attempt(self.mailbox).source
-        actor = Actor(Door.PHONE, user.id if user else "", device, "PIN" if self.has_pin else "own phone")
+        context = self.call_context
         task = asyncio.create_task(
             context.services.audit_log.record(
-                actor, action, account_id=self.mailbox.account_id, box_id=self.mailbox.id, subjects=subjects
+                self._actor, action, account_id=self.mailbox.account_id, box_id=self.mailbox.id, subjects=subjects
             )
         )
         context.audit_tasks.add(task)
         task.add_done_callback(context.audit_tasks.discard)
+
+    def record_heard(self, message_id: str) -> None:
+        """Record that a message was heard. It is committed later: a key was pressed, and the next prompt begins now."""
+        self.call_context.services.audit_log.record_soon(
+            self._actor,
+            AuditAction.HEARD,
+            account_id=self.mailbox.account_id,
+            box_id=self.mailbox.id,
+            subject=message_id,
+        )
+
+    @property
+    def _actor(self) -> Actor:
+        context, user = self.call_context, self.call_context.user
+        device = context.pin_attempt(self.mailbox).source
+        return Actor(Door.PHONE, user.id if user else "", device, "PIN" if self.has_pin else "own phone")
 
 
 async def find_mailbox(call_context: CallContext) -> tuple[Mailbox | None, bool]:

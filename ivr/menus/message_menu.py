@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from enum import Enum, auto
+from functools import partial
 
 import structlog
 
@@ -71,7 +72,8 @@ class MessageMenu(OwnerMenu):
         self._autoplay = autoplay
         self._cursor: FolderCursor
         self._playback: MessagePlayback
-        self._sender: Mailbox | None = None
+        self._senders: dict[str, Mailbox | None] = {}
+        """The mailbox that a reply to the message goes to, by the id of the message, once it was looked for."""
         """The mailbox that a reply to the current message goes to."""
         self._actions: dict[str, Callable[[], Awaitable[KeyResult | NextStep]]] = {
             "keep": self._save,
@@ -109,9 +111,9 @@ class MessageMenu(OwnerMenu):
     async def _handle_message(self, message: Message, short: bool) -> KeyResult | NextStep:
         """Play one message and act on keys until one of them leaves it. `short`: the menu is read in its short form."""
         self.call.journal.note("message", id=message.id, folder=message.folder)
-        self._sender = await self.call.run_while_listening(find_sender(self.session, message))
+        self._senders.clear()  # A mailbox may have been disabled since.
         self._playback = MessagePlayback(
-            self, message, self._cursor.message_number, self._folder, self._option_prompts(message, short)
+            self, message, self._cursor.message_number, self._folder, partial(self._option_prompts, message, short)
         )
         result: KeyResult | NextStep = KeyResult.STAY
         silent_rounds = invalid_keys = 0
@@ -186,18 +188,26 @@ class MessageMenu(OwnerMenu):
         except IvrError as error:
             log.warning("message.autosave_failed", message=message.id, error=str(error))
 
-    def _option_prompts(self, message: Message, short: bool) -> list[Prompt]:
+    async def _find_sender(self) -> Mailbox | None:
+        """Return the mailbox that a reply to the message goes to; None: there is none."""
+        message = self._playback.message
+        if message.id not in self._senders:
+            self._senders[message.id] = await self.call.run_while_listening(find_sender(self.session, message))
+        return self._senders[message.id]
+
+    async def _option_prompts(self, message: Message, short: bool) -> list[Prompt]:
+        sender = await self._find_sender()
         keys = {action: self.key_map.key_for("message", action) for action in SPOKEN_ACTIONS}
         can_call = CallBackToCaller.is_offered(self.session, message)
-        if not can_call and not self._sender:
+        if not can_call and not sender:
             keys["callback"] = ""
-        if not self._sender:
+        if not sender:
             keys["reply"] = ""
         if not self.mailbox.voicemail_settings.folder_labels:
             keys["file_message"] = ""
         offered = sorted((KEY_ORDER.index(key), action) for action, key in keys.items() if key)
         prompt_names = {"delete": "restore"} if message.folder is Folder.DELETED else {}
-        if self._sender and not keys["reply"]:
+        if sender and not keys["reply"]:
             prompt_names["callback"] = "callback-or-reply" if can_call else "reply"
         return [
             self.language.menu_option(prompt_names.get(action, action).replace("_", "-"), keys[action], short=short)
@@ -299,7 +309,7 @@ class MessageMenu(OwnerMenu):
 
     async def _answer_sender(self) -> KeyResult | NextStep:
         """Call back or reply, as the owner chooses where both are possible and a reply has no key of its own."""
-        if not self._sender or self.key_map.key_for("message", "reply"):
+        if not await self._find_sender() or self.key_map.key_for("message", "reply"):
             return await self._call_back()
         if not CallBackToCaller.is_offered(self.session, self._playback.message):
             return await self._reply()
@@ -312,8 +322,8 @@ class MessageMenu(OwnerMenu):
         return KeyResult.STAY
 
     async def _reply(self) -> KeyResult | NextStep:
-        if self._sender:
-            await Compose(self.session, self._sender).run()
+        if sender := await self._find_sender():
+            await Compose(self.session, sender).run()
         else:
             await self.reject("compose/no-sender")
         self._playback.skip_to_menu()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum, auto
 
 from ivr.audio.formats import Sound
@@ -11,7 +11,7 @@ from ivr.errors import HungUp
 from ivr.menus.menu import OwnerMenu
 from ivr.menus.message_envelope import MessageEnvelope
 from ivr.prompts.voice import Prompt
-from ivr.storage.records import AuditAction, Folder, Message
+from ivr.storage.records import Folder, Message
 
 MAX_PAUSE_MS = 60_000
 
@@ -45,18 +45,24 @@ class MessagePlayback:
     """The playback of one message.
 
     `menu`: supplies the call and renders prompts. `number`: position of the message in its folder, from 1.
-    `option_prompts`: the options that are read out after the message.
+    `find_option_prompts`: the options that are read out after the message. It is called behind the message's number,
+    so that no key waits for what they depend on.
     """
 
     def __init__(
-        self, menu: OwnerMenu, message: Message, number: int, folder: Folder, option_prompts: Sequence[Prompt]
+        self,
+        menu: OwnerMenu,
+        message: Message,
+        number: int,
+        folder: Folder,
+        find_option_prompts: Callable[[], Awaitable[Sequence[Prompt]]],
     ) -> None:
         self.message = message
         self.played_to_end = False
         self._menu = menu
         self._number = number
         self._folder = folder
-        self._option_prompts = option_prompts
+        self._find_option_prompts = find_option_prompts
         self.envelope = MessageEnvelope(menu, message)
         self._stages = STAGE_ORDER[menu.mailbox.settings.envelope_placement]
         self._stage_index = 0
@@ -83,7 +89,7 @@ class MessagePlayback:
         while True:
             stage = self._stages[self._stage_index]
             if stage is PlaybackStage.AUDIO:
-                self._prepare_next_prompts()
+                await self._prepare_next_prompts()
             start_ms = self._audio_position_ms if stage is PlaybackStage.AUDIO else self._prompt_position_ms
             played = await self._play(stage, start_ms)
             self.has_started |= not played.typed_ahead
@@ -115,7 +121,7 @@ class MessagePlayback:
     def _record_heard(self, stage: PlaybackStage) -> None:
         if stage is PlaybackStage.AUDIO and not self._is_recorded:
             self._is_recorded = True
-            self._menu.session.record(AuditAction.HEARD, [self.message.id])
+            self._menu.session.record_heard(self.message.id)
 
     def replay(self) -> None:
         """Go to the message's number, and to the start of its audio."""
@@ -144,10 +150,10 @@ class MessagePlayback:
         self._stage_index = index
         self._prompt_position_ms = 0
 
-    def _prepare_next_prompts(self) -> None:
+    async def _prepare_next_prompts(self) -> None:
         """Render the next prompts while the audio plays: those after it, and the number of the next message."""
         next_number = self._menu.language.message_number(self._number + 1)
-        for prompts in (self._option_prompts, (next_number,)):
+        for prompts in (await self._find_option_prompts(), (next_number,)):
             self._menu.call_context.voice.prepare(*prompts)
 
     async def _render_stage(self, stage: PlaybackStage) -> list[Sound]:
@@ -162,7 +168,7 @@ class MessagePlayback:
             case PlaybackStage.ENVELOPE:
                 return await self.envelope.short_sounds()
             case PlaybackStage.MENU:
-                return [await self._menu.render(*self._option_prompts)]
+                return [await self._menu.render(*await self._find_option_prompts())]
 
     def _audio_sounds(self) -> list[Sound]:
         message = self.message
