@@ -12,6 +12,7 @@ from pathlib import Path
 
 MONITORED_FOLDERS = ("takes", "state/incoming", "state/renditions")
 """Folders of the data folder whose files are there for a while only."""
+DATABASE_FILES = (".db", ".db-wal")
 CONNECTION_GONE_AFTER_S = 0.2
 """The one by which the number of tasks is task_count is no descriptor that counts."""
 
@@ -29,11 +30,17 @@ class ResourceUsage:
     """Temporary ones."""
 
     def growth_since(self, before: ResourceUsage, threads: int) -> list[str]:
-        """What is held now and was not `before`, in words; so many `threads` may have been added. Memory aside."""
+        """What is held now and was not `before`, in words; so many `threads` may have been added. Memory aside.
+
+        A thread that reads the database has a connection of its own, so its files may be open once more for each.
+        """
         more = []
+        added_threads = min(max(self.threads - before.threads, 0), threads)
         if self.tasks > before.tasks:
             more.append(f"{self.tasks - before.tasks} tasks")
-        if opened := self.descriptors - before.descriptors:
+        opened = self.descriptors - before.descriptors
+        opened -= collections.Counter({name: added_threads for name in opened if name.endswith(DATABASE_FILES)})
+        if opened:
             more.append(f"descriptors: {', '.join(f'{count} {name}' for name, count in sorted(opened.items()))}")
         if self.threads > before.threads + threads:
             more.append(f"{self.threads - before.threads} threads")

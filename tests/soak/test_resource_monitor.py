@@ -78,3 +78,15 @@ def test_shrinking_and_allowed_threads_are_no_leak() -> None:
     after = ResourceUsage(tasks=8, threads=6, resident_kb=9, descriptors=Counter({"socket:": 2}))
     assert after.growth_since(before, threads=2) == []
     assert after.growth_since(before, threads=1) == ["2 threads"]
+
+
+def test_each_added_thread_may_have_opened_the_database_once() -> None:
+    def usage(threads: int, **descriptors: int) -> ResourceUsage:
+        return ResourceUsage(1, threads, 1, Counter({f"/data/ivr.{name}": n for name, n in descriptors.items()}))
+
+    before = usage(12, db=4)
+    assert usage(13, db=5).growth_since(before, threads=2) == []
+    assert usage(13, db=6).growth_since(before, threads=2) == ["descriptors: 1 /data/ivr.db"]
+    assert usage(12, db=5).growth_since(before, threads=2) == ["descriptors: 1 /data/ivr.db"]
+    assert usage(13, db=4, toml=1).growth_since(before, threads=2) == ["descriptors: 1 /data/ivr.toml"]
+    assert usage(15, db=7).growth_since(before, threads=2) == ["descriptors: 1 /data/ivr.db", "3 threads"]
