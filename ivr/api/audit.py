@@ -33,34 +33,25 @@ def record_fetch(request: Request, box: Mailbox, message_id: str) -> None:
     if principal:
         record_soon(request, principal, AuditAction.FETCHED, box, message_id)
         return
-    get_services(request).audit_log.record_soon(
-        Actor(Door.REST, "", client_address(request), LINK_PROOF),
-        AuditAction.FETCHED,
-        account_id=box.account_id,
-        box_id=box.id,
-        subject=message_id,
+    _record_soon(
+        request, Actor(Door.REST, "", client_address(request), LINK_PROOF), AuditAction.FETCHED, box, message_id
     )
 
 
 def record_edge_upload(request: Request, box: Mailbox, message_id: str) -> None:
     """Record that a media edge has added a message. The response does not wait for the entry."""
-    get_services(request).audit_log.record_soon(
-        Actor(Door.REST, "", client_address(request), EDGE_PROOF),
-        AuditAction.ADDED,
-        account_id=box.account_id,
-        box_id=box.id,
-        subject=message_id,
-    )
+    actor = Actor(Door.REST, "", client_address(request), EDGE_PROOF)
+    _record_soon(request, actor, AuditAction.ADDED, box, message_id)
 
 
 def record_soon(request: Request, principal: Principal, action: AuditAction, box: Mailbox, message_id: str) -> None:
     """Record what a request with a token has done to a message. The response does not wait for the entry."""
+    _record_soon(request, _token_actor(request, principal.token), action, box, message_id)
+
+
+def _record_soon(request: Request, actor: Actor, action: AuditAction, box: Mailbox, message_id: str) -> None:
     get_services(request).audit_log.record_soon(
-        _token_actor(request, principal.token),
-        action,
-        account_id=box.account_id,
-        box_id=box.id,
-        subject=message_id,
+        actor, action, account_id=box.account_id, box_id=box.id, subject=message_id
     )
 
 

@@ -11,7 +11,7 @@ import typer
 
 from ivr.app import App
 from ivr.cli.audit import record_command
-from ivr.cli.boxes import NumberArgument, box_document, resolve_box
+from ivr.cli.boxes import NumberArgument, box_document, command, resolve_box
 from ivr.cli.greetings import greeting_uploads
 from ivr.cli.messages import message_document
 from ivr.cli.private_zip import message_file_name, new_private_zip, write_audio, write_json
@@ -23,6 +23,7 @@ from ivr.storage.records import AuditAction, MediaKind, Message
 PAGE_ROWS = 1000
 
 
+@command.command("export")
 @with_app
 async def export(
     app: App,

@@ -23,38 +23,27 @@ _COMMANDS = {
 }
 """The function in `ivr.cli` of each command without subcommands."""
 _GROUPS = {
-    "account": ("accounts", "Accounts: companies, households, tenants."),
-    "user": ("users", "Users: people who own boxes and have phones."),
-    "endpoint": ("endpoints", "Phones, and which user each belongs to."),
-    "box": ("boxes", "Boxes and their settings."),
-    "greeting": ("greetings", "Greetings of boxes, and names of their owners."),
-    "message": ("messages", "Messages of boxes."),
-    "light": ("lights", "Message lights of boxes, and why they are on."),
-    "calls": ("calls", "Records of calls, step by step."),
-    "audit": ("audit", "Who heard, fetched or deleted what, and changed settings."),
-    "person": ("person", "Everything about a person, exported or erased."),
-    "token": ("tokens", "Tokens for programs that use the REST API."),
-    "secret": ("secret", "Secrets that the service and Asterisk share."),
-    "pepper": ("maintenance", "The secret in the hashes of PINs and passwords."),
-    "backup": ("backup", "Backups: taking, listing and verifying them."),
-    "import": ("imports", "Boxes and messages of another voicemail system."),
-    "export": ("exports", "The way back: messages for another voicemail system."),
-    "node": ("nodes", "Nodes that share the rows: Asterisks and their services."),
-    "outbox": ("outbox", "Pending tasks: mail, message lights, calls, webhooks."),
-    "sounds": ("sounds", "Recordings of the prompts."),
+    "account": (("accounts",), "Accounts: companies, households, tenants."),
+    "user": (("users",), "Users: people who own boxes and have phones."),
+    "endpoint": (("endpoints",), "Phones, and which user each belongs to."),
+    "box": (("boxes", "box_export"), "Boxes and their settings."),
+    "greeting": (("greetings",), "Greetings of boxes, and names of their owners."),
+    "message": (("messages",), "Messages of boxes."),
+    "light": (("lights",), "Message lights of boxes, and why they are on."),
+    "calls": (("calls",), "Records of calls, step by step."),
+    "audit": (("audit",), "Who heard, fetched or deleted what, and changed settings."),
+    "person": (("person",), "Everything about a person, exported or erased."),
+    "token": (("tokens",), "Tokens for programs that use the REST API."),
+    "secret": (("secret",), "Secrets that the service and Asterisk share."),
+    "pepper": (("maintenance",), "The secret in the hashes of PINs and passwords."),
+    "backup": (("backup",), "Backups: taking, listing and verifying them."),
+    "import": (("imports", "import_systems", "switch_import"), "Boxes and messages of another voicemail system."),
+    "export": (("exports",), "The way back: messages for another voicemail system."),
+    "node": (("nodes",), "Nodes that share the rows: Asterisks and their services."),
+    "outbox": (("outbox",), "Pending tasks: mail, message lights, calls, webhooks."),
+    "sounds": (("sounds",), "Recordings of the prompts."),
 }
-"""The module in `ivr.cli` whose `command` has the subcommands, and the help text."""
-_FURTHER_SUBCOMMANDS = {
-    "box": {"export": "box_export.export"},
-    "import": {
-        "app-voicemail": "import_systems.app_voicemail",
-        "freepbx": "import_systems.freepbx",
-        "kazoo": "import_systems.kazoo",
-        "fusionpbx": "import_systems.fusionpbx",
-        "switch": "switch_import.switch",
-    },
-}
-"""Subcommands whose functions are in other modules than the rest of their group."""
+"""Modules in `ivr.cli` that add subcommands to the `command` of the first of them, and the help text."""
 
 
 def build_command(only: str | None = None) -> typer.Typer:
@@ -73,14 +62,10 @@ def build_command(only: str | None = None) -> typer.Typer:
     for name, function in _COMMANDS.items():
         if not known or name == only:
             _add(command, name, function)
-    for name, (module, help_text) in _GROUPS.items():
+    for name, (modules, help_text) in _GROUPS.items():
         if not known or name == only:
-            group = import_module(f"ivr.cli.{module}").command
-            present = {subcommand.name for subcommand in group.registered_commands}
-            for subcommand, function in _FURTHER_SUBCOMMANDS.get(name, {}).items():
-                if subcommand not in present:  # as after an earlier call
-                    _add(group, subcommand, function)
-            command.add_typer(group, name=name, help=help_text)
+            group, *_ = [import_module(f"ivr.cli.{module}") for module in modules]
+            command.add_typer(group.command, name=name, help=help_text)
     return command
 
 

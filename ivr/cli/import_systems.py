@@ -8,6 +8,7 @@ import typer
 
 from ivr.cli import import_run
 from ivr.cli.import_run import ImportCommand, RetentionStart, ShortPins, WeakPins
+from ivr.cli.imports import command
 from ivr.cli.support import JsonOption, exit_on_error
 from ivr.errors import BadInput
 from ivr.imports.app_voicemail import APP_VOICEMAIL
@@ -22,6 +23,7 @@ DatabaseOption = typer.Option(
 )
 
 
+@command.command("app-voicemail")
 @exit_on_error
 def app_voicemail(
     conf: Path = typer.Option(import_run.CONF, help="The voicemail.conf."),
@@ -73,6 +75,7 @@ def app_voicemail(
     ImportCommand(dry_run, report, pins, as_json, interval if follow else None).run(options)
 
 
+@command.command("freepbx")
 @exit_on_error
 def freepbx(
     conf: Path = typer.Option(import_run.CONF, help="The voicemail.conf that FreePBX writes."),
@@ -123,6 +126,7 @@ def freepbx(
     ImportCommand(dry_run, report, pins, as_json, interval if follow else None).run(options)
 
 
+@command.command("kazoo")
 @exit_on_error
 def kazoo(
     url: str = typer.Option(help="Address of Kazoo's API, such as https://kazoo.example:8443/v2."),
@@ -157,6 +161,7 @@ def kazoo(
     ImportCommand(dry_run, report, pins, as_json).run(options)
 
 
+@command.command("fusionpbx")
 @exit_on_error
 def fusionpbx(
     database: str = DatabaseOption,

@@ -11,6 +11,7 @@ import typer
 
 from ivr.app import App
 from ivr.cli.audit import record_command
+from ivr.cli.imports import command
 from ivr.cli.support import JsonOption, print_table, with_app
 from ivr.directory.models import Account
 from ivr.doctor.console import RemoteConsole
@@ -26,6 +27,7 @@ from ivr.storage.records import AuditAction
 COLUMNS = ["box", "reached in", "address"]
 
 
+@command.command("switch")
 @with_app
 async def switch(
     app: App,
