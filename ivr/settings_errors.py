@@ -13,6 +13,8 @@ from ivr.mailbox.text_values import most_similar
 
 Sections = Mapping[str, FieldInfo]
 """The sections of ivr.toml: fields of the model of the settings."""
+SECRET_WORDS = ("password", "secret", "token")
+"""Words in the names of settings whose values are secrets."""
 DOCUMENTED = "docs/settings.md lists all settings"
 
 
@@ -21,10 +23,17 @@ def describe_violation(violation: Any, sections: Sections) -> str:
     path, name = violation["loc"], ".".join(map(str, violation["loc"]))
     if violation["type"] == "extra_forbidden":
         return f"  {name}: unknown setting; {_suggestion(path, sections)}{DOCUMENTED}"
+    shown = "" if _may_be_secret(path, violation["input"]) else f" = {violation['input']!r}"
     if violation["type"] == "string_pattern_mismatch":  # The pattern itself tells an administrator little.
-        return f"  {name} = {violation['input']!r}: not of the right form. {_description(path, sections)}"
+        return f"  {name}{shown}: not of the right form. {_description(path, sections)}"
     remedy = ': write it as ["FIRST", "SECOND"]' if violation["type"] == "list_type" else ""
-    return f"  {name} = {violation['input']!r}: {violation['msg']}{remedy}"
+    return f"  {name}{shown}: {violation['msg'].removeprefix('Value error, ')}{remedy}"
+
+
+def _may_be_secret(path: Sequence[str | int], value: object) -> bool:
+    """Return whether a value must not be printed: the line ends up in logs. A whole section may have a secret in it."""
+    name = ".".join(map(str, path))
+    return isinstance(value, Mapping) or name == "database.url" or any(word in name for word in SECRET_WORDS)
 
 
 def misspelt_names(error: SettingsError, sections: Sections) -> list[tuple[str, str, str]]:

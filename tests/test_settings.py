@@ -123,3 +123,19 @@ def test_root_refuses_a_file_in_a_folder_that_others_may_write(config: Path) -> 
 def test_an_origin_is_what_browsers_send(config: Path) -> None:
     config.write_text('[api]\norigins = ["https://Portal.Example.com:443", "http://a.example:8080", "*"]\n')
     assert settings.load().api.origins == ["https://portal.example.com", "http://a.example:8080", "*"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ('[media]\nedges = ["127.0.0.1"]\nedge_token = "s3cr3t-98765"', "media: edges need an edge_token"),
+        ("[ami]\nsecret = 98765", "ami.secret: Input should be a valid string"),
+        ('[database]\nurl = "mysql://ivr:98765@db/ivr"', "database.url: "),
+    ],
+)
+def test_error_does_not_print_a_secret(config: Path, lines: str, words: str) -> None:
+    config.write_text(lines)
+    with pytest.raises(SettingsError) as refused:
+        settings.load()
+    assert words in str(refused.value)
+    assert "98765" not in str(refused.value)
