@@ -23,17 +23,19 @@ def describe_violation(violation: Any, sections: Sections) -> str:
     path, name = violation["loc"], ".".join(map(str, violation["loc"]))
     if violation["type"] == "extra_forbidden":
         return f"  {name}: unknown setting; {_suggestion(path, sections)}{DOCUMENTED}"
-    shown = "" if _may_be_secret(path, violation["input"]) else f" = {violation['input']!r}"
+    shown = "" if _may_be_secret(violation) else f" = {violation['input']!r}"
     if violation["type"] == "string_pattern_mismatch":  # The pattern itself tells an administrator little.
         return f"  {name}{shown}: not of the right form. {_description(path, sections)}"
     remedy = ': write it as ["FIRST", "SECOND"]' if violation["type"] == "list_type" else ""
     return f"  {name}{shown}: {violation['msg'].removeprefix('Value error, ')}{remedy}"
 
 
-def _may_be_secret(path: Sequence[str | int], value: object) -> bool:
+def _may_be_secret(violation: Any) -> bool:
     """Return whether a value must not be printed: the line ends up in logs. A whole section may have a secret in it."""
-    name = ".".join(map(str, path))
-    return isinstance(value, Mapping) or name == "database.url" or any(word in name for word in SECRET_WORDS)
+    name = ".".join(map(str, violation["loc"]))
+    if violation["type"].startswith("bool_"):  # A switch, such as `api.token_in_query`, has no secret.
+        return False
+    return isinstance(violation["input"], Mapping) or name == "database.url" or any(w in name for w in SECRET_WORDS)
 
 
 def misspelt_names(error: SettingsError, sections: Sections) -> list[tuple[str, str, str]]:

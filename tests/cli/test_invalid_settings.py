@@ -38,7 +38,11 @@ def test_value_of_wrong_type_is_an_error(
     (tmp_path / "ivr.toml").write_text(f'[{section}]\n{name} = "nonsense with spaces"\n')
     monkeypatch.setenv("IVR_CONFIG", str(tmp_path / "ivr.toml"))
     error = ivr("account", "list", fails=1).stderr
-    assert f"{section}.{name} = 'nonsense with spaces'" in error
+    if (section, name) == ("database", "url"):  # It may hold a password.
+        assert "database.url: not of the right form" in error
+        assert "nonsense" not in error
+    else:
+        assert f"{section}.{name} = 'nonsense with spaces'" in error
     assert "ivr.toml" in error
     assert "problem" in ivr("doctor", fails=1).stdout
 
