@@ -56,7 +56,7 @@ async def _write_box(app: App, box: Mailbox, archive: zipfile.ZipFile) -> tuple[
     async for message in _all_messages(app, box):
         document = message_document(box, message)
         name = f"messages/{message_file_name(message)}"
-        if await asyncio.to_thread(write_audio, archive, name, app.delivery.audio_paths(message), message.time):
+        if await asyncio.to_thread(write_audio, archive, name, await app.delivery.fetch_audio(message), message.time):
             document["file"] = name
         else:
             missing.append(f"message {message.id}")
@@ -68,7 +68,8 @@ async def _write_box(app: App, box: Mailbox, archive: zipfile.ZipFile) -> tuple[
         except NotFound:
             continue
         name = f"greetings/{kind}.wav"
-        if not await asyncio.to_thread(write_audio, archive, name, [found.recording], found.media.created_at):
+        recording = await greeting_uploads(app).fetch(found)
+        if not await asyncio.to_thread(write_audio, archive, name, [recording], found.media.created_at):
             missing.append(f"greeting {kind}")
     return missing, len(documents)
 

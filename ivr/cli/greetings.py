@@ -125,7 +125,8 @@ async def export(
     box = await resolve_box(app, account, number)
     kind = _parse_kind(greeting)
     found = await greeting_uploads(app).find(box, kind)
-    write_private_wav(file, await asyncio.to_thread(wav.read_samples, found.recording))
+    recording = await greeting_uploads(app).fetch(found)
+    write_private_wav(file, await asyncio.to_thread(wav.read_samples, recording))
     await record_command(app, AuditAction.EXPORTED, box, [greeting_setting(found.media.kind)])
     typer.echo(f"the recording {kind} of box {box.number} ({found.media.length_ms / 1000:.1f} s) is in {file}")
 

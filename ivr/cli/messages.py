@@ -119,10 +119,9 @@ async def export(
     """
     box = await resolve_box(app, account, number)
     found = await _find_message(app, box, message)
-    paths = app.delivery.audio_paths(found)
     if file.suffix.lower() != ".wav":
         raise BadInput(f"{file} is not a .wav file: messages are exported as WAV")
-    samples = b"".join(wav.read_samples(path) for path in paths)
+    samples = b"".join(wav.read_samples(path) for path in await app.delivery.fetch_audio(found))
     write_private_wav(file, samples)
     await record_command(app, AuditAction.EXPORTED, box, [found.id])
     typer.echo(f"message {found.id} of box {box.number} ({found.length_ms / 1000:.1f} s) is in {file}")

@@ -154,7 +154,7 @@ async def _write_person(app: App, user: User | None, content: PersonContent, arc
         documents = []
         for message in messages:
             document = _message_document(message)
-            paths = app.delivery.audio_paths(message)
+            paths = await app.delivery.fetch_audio(message)
             path = f"{name}/{message_file_name(message)}"
             if await asyncio.to_thread(write_audio, archive, path, paths, message.time):
                 document["file"] = path
@@ -165,6 +165,7 @@ async def _write_person(app: App, user: User | None, content: PersonContent, arc
     for media in content.media:
         path = f"greetings/{media.kind}_{media.id}.wav"
         recording = app.recordings.media_path(media.account_id, media.id)
+        await app.recordings.fetch(recording)
         if not await asyncio.to_thread(write_audio, archive, path, [recording], media.created_at):
             missing.append(f"greeting {media.id}")
     person = {

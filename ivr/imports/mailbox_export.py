@@ -175,6 +175,7 @@ class MailboxExport:
             return {suffix: telephony_encoders.encode(samples, suffix) for suffix in suffixes}
 
         async with self._slots:
+            await self._recordings.fetch(*paths)
             return await asyncio.to_thread(run)
 
 

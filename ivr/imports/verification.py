@@ -173,6 +173,7 @@ class Verification:
             folder.equal_messages += 1
             return
         path = self._recordings.message_path(stored.account_id, stored.recording)
+        await self._recordings.fetch(path)
         if difference := await asyncio.to_thread(_compare_audio, samples, path):
             comparison.differences.append(f"{message.name}: {difference} ({stored.id})")
             return
@@ -210,14 +211,17 @@ class Verification:
             elif mailbox.active_media_id(GREETING_KINDS[name]) != one.target_id:
                 comparison.changed_here.append(f"greeting {name}: replaced or removed here since")
                 equal += 1
-            elif difference := await asyncio.to_thread(
-                _compare_greeting, greeting, self._recordings.media_path(mailbox.account_id, one.target_id)
-            ):
+            elif difference := await self._find_greeting_difference(greeting, mailbox, one.target_id):
                 comparison.differences.append(f"greeting {name}: {difference}")
             else:
                 equal += 1
         if found.greetings:
             comparison.greetings = f"{equal} of {len(found.greetings)}"
+
+    async def _find_greeting_difference(self, greeting: SourceGreeting, mailbox: Mailbox, media_id: str) -> str:
+        path = self._recordings.media_path(mailbox.account_id, media_id)
+        await self._recordings.fetch(path)
+        return await asyncio.to_thread(_compare_greeting, greeting, path)
 
     async def _compare_pin(self, mailbox: Mailbox, box: SourceBox, comparison: BoxComparison) -> None:
         created = await self._store.list_imported(ImportedKind.BOX, mailbox.id)

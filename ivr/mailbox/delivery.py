@@ -224,9 +224,14 @@ class Delivery:
         return moved
 
     def audio_paths(self, message: Message) -> list[Path]:
-        """The files of a message in playing order: the intro, if any, then the message itself."""
+        """The names of a message's recordings in playing order: the intro, if any, then the message itself."""
         intro = [self._recordings.media_path(message.account_id, message.intro_id)] if message.intro_id else []
         return [*intro, self._recordings.message_path(message.account_id, message.recording)]
+
+    async def fetch_audio(self, message: Message) -> list[Path]:
+        """Return `audio_paths` as files that can be played and read. Raises `StoreError`."""
+        await self._recordings.fetch(*(paths := self.audio_paths(message)))
+        return paths
 
     async def commit(
         self,
@@ -300,10 +305,10 @@ class Delivery:
         )
         size = 0
         for old, new in zip(self.audio_paths(message), self.audio_paths(copy), strict=True):
-            size += await asyncio.to_thread(self._recordings.hard_link, old, new)
+            size += await asyncio.to_thread(self._recordings.copy, old, new)
         if message.upload_type and not copy.intro_id:
             old, new = (self._recordings.upload_path(self.audio_paths(m)[-1]) for m in (message, copy))
-            size += await asyncio.to_thread(self._recordings.hard_link, old, new)
+            size += await asyncio.to_thread(self._recordings.copy, old, new)
         return self._with_addresses(replace(copy, bytes=size), destination)
 
     def _with_addresses(self, message: Message, mailbox: Mailbox) -> Message:

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from pathlib import Path
 
+import structlog
+
 from ivr.audio import wav
 from ivr.audio.formats import Sound
 from ivr.clock import Clock
-from ivr.errors import NotFound
+from ivr.errors import NotFound, StoreError
 from ivr.ids import IdGenerator
 from ivr.mailbox.box_settings import MediaIds
 from ivr.mailbox.mailbox import Mailbox
@@ -29,6 +31,8 @@ MEDIA_KIND_BY_PURPOSE = {
     RecordingPurpose.NAME: MediaKind.NAME,
 }
 """Which kind of recording a take becomes."""
+
+log = structlog.get_logger()
 
 
 def greeting_setting(kind: MediaKind) -> str:
@@ -118,6 +122,11 @@ class Greetings:
         if media is None:
             return None
         path = self._recordings.media_path(media.account_id, media.id)
+        try:
+            await self._recordings.fetch(path)
+        except StoreError as error:  # The caller hears what is said without it, and leaves a message.
+            log.warning("greeting.not_fetched", box=mailbox.id, media=media.id, error=str(error))
+            return None
         return Sound(path, media.length_ms, f"({description} of {mailbox.number})") if path.exists() else None
 
 
@@ -163,8 +172,8 @@ class GreetingUploads:
         )
         target = self._recordings.media_path(media.account_id, media.id)
         try:
-            await asyncio.to_thread(self._recordings.hard_link, audio.upload_path, self._recordings.upload_path(target))
-            await asyncio.to_thread(self._recordings.hard_link, audio.recording_path, target)
+            await asyncio.to_thread(self._recordings.copy, audio.upload_path, self._recordings.upload_path(target))
+            await asyncio.to_thread(self._recordings.copy, audio.recording_path, target)
             owner = mailbox.named_user if kind is MediaKind.NAME else None
             await self._store.activate(media, user_id=owner.id if owner else None, expected_media_id=expected_media_id)
         except Exception:  # Not a cancellation: the store commits a transaction that has begun.
@@ -186,7 +195,8 @@ class GreetingUploads:
         active_id = mailbox.active_media_id(kind)
         stored = await self._store.list_stored(mailbox.id, kind, MAX_EARLIER + 1)
         found = [self._files(media) for media in stored if media.id != active_id]
-        return [files for files in found if await asyncio.to_thread(files.recording.exists)][:MAX_EARLIER]
+        missing = await asyncio.to_thread(self._recordings.find_missing, [files.recording for files in found])
+        return [files for files in found if files.recording not in missing][:MAX_EARLIER]
 
     async def find_earlier(self, mailbox: Mailbox, kind: MediaKind, media_id: str) -> GreetingFiles:
         """Return one of `list_earlier`. Raises `NotFound`."""
@@ -206,6 +216,11 @@ class GreetingUploads:
         user_id = mailbox.named_user.id if mailbox.named_user and kind is MediaKind.NAME else None
         await self._store.activate_again(media, user_id=user_id, expires_at=expires_at)
         return media
+
+    async def fetch(self, files: GreetingFiles) -> Path:
+        """Return the file of a recording, to play or read it. Raises `StoreError`."""
+        await self._recordings.fetch(files.recording)
+        return files.recording
 
     def _files(self, media: StoredMedia) -> GreetingFiles:
         recording = self._recordings.media_path(media.account_id, media.id)

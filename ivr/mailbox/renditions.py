@@ -145,8 +145,9 @@ class AudioRenditions:
             raise NotFound(MISSING_AUDIO)
         upload = self._uploads.original_upload(message)
         if upload and message.upload_type == audio_format.content_type:
+            await self._uploads.fetch(upload)
             return await asyncio.to_thread(_whole_file, upload, audio_format, max_content_bytes)
-        paths = self._delivery.audio_paths(message)
+        paths = await self._delivery.fetch_audio(message)
         if audio_format is WAV:
             return await asyncio.to_thread(_concatenate, paths, max_content_bytes)
         return await self._convert_cached(message.account_id, paths, audio_format, max_content_bytes)
@@ -156,7 +157,7 @@ class AudioRenditions:
 
         Raises `NotFound` if its audio is missing.
         """
-        paths = self._delivery.audio_paths(message)
+        paths = await self._delivery.fetch_audio(message)
         etag = await asyncio.to_thread(_etag, paths)
         target = self._folder / f"{etag}.waveform"
         return await asyncio.to_thread(_read_or_make_waveform, target, paths)
@@ -166,9 +167,10 @@ class AudioRenditions:
         if not message.has_audio:
             return set()
         sources = [
-            self._delivery.audio_paths(message),
+            await self._delivery.fetch_audio(message),
             *([[upload]] if (upload := self._uploads.original_upload(message)) else []),
         ]
+        await self._uploads.fetch(*([upload] if upload else []))
         try:
             return {await asyncio.to_thread(_etag, source) for source in sources}
         except NotFound:
@@ -184,7 +186,9 @@ class AudioRenditions:
     ) -> RenderedAudio:
         """Render a greeting or name of an account. Raises `NotFound`, `InvalidAudio`, `SoundsError`."""
         if upload and upload_content_type == audio_format.content_type:
+            await self._uploads.fetch(upload)
             return await asyncio.to_thread(_whole_file, upload, audio_format, 0)
+        await self._uploads.fetch(recording)
         if audio_format is WAV:
             return await asyncio.to_thread(_concatenate, [recording], 0)
         return await self._convert_cached(account_id, [recording], audio_format, 0)

@@ -184,13 +184,17 @@ class Uploads:
             return None
         return self._recordings.upload_path(self._recordings.message_path(message.account_id, message.recording))
 
+    async def fetch(self, *paths: Path) -> None:
+        """Make files of stored recordings and uploads that can be read. Raises `StoreError`."""
+        await self._recordings.fetch(*paths)
+
     @asynccontextmanager
     async def _publish_files(self, audio: ConvertedUpload, target: Path) -> AsyncIterator[None]:
-        """Context in which the files are linked to their final paths. They are removed if no row is written."""
+        """Context in which the files are stored under their final names. They are removed if no row is written."""
         upload = self._recordings.upload_path(target)
         try:
-            await asyncio.to_thread(self._recordings.hard_link, audio.upload_path, upload)
-            await asyncio.to_thread(self._recordings.hard_link, audio.recording_path, target)
+            await asyncio.to_thread(self._recordings.copy, audio.upload_path, upload)
+            await asyncio.to_thread(self._recordings.copy, audio.recording_path, target)
             yield
         except Exception:  # Not a cancellation: the store commits a transaction that has begun.
             for path in (target, upload):

@@ -69,7 +69,8 @@ class ChooseGreeting(OwnerMenu):
 
     async def _sounds(self, kind: MediaKind, files: GreetingFiles) -> list[Sound]:
         text = f"(earlier {kind} of {self.mailbox.number}: {files.media.id})"
-        return [await self.render(ANNOUNCEMENTS[kind]), Sound(files.recording, files.media.length_ms, text)]
+        recording = await self.call.run_while_listening(self.services.greeting_uploads.fetch(files))
+        return [await self.render(ANNOUNCEMENTS[kind]), Sound(recording, files.media.length_ms, text)]
 
     def _option_prompts(self, count: int) -> list[tuple[str, ...]]:
         offered = {action: option for action, option in OPTIONS.items() if count > 1 or action != "next_greeting"}

@@ -164,14 +164,15 @@ class MessagePlayback:
                 prompt = self._menu.language.message_number(self._number, urgent=self.message.urgent, folder=moved_to)
                 return [await self._menu.render(prompt)]
             case PlaybackStage.AUDIO:
-                return self._audio_sounds()
+                return await self._audio_sounds()
             case PlaybackStage.ENVELOPE:
                 return await self.envelope.short_sounds()
             case PlaybackStage.MENU:
                 return [await self._menu.render(*await self._find_option_prompts())]
 
-    def _audio_sounds(self) -> list[Sound]:
+    async def _audio_sounds(self) -> list[Sound]:
         message = self.message
-        *intro, audio = self._menu.services.delivery.audio_paths(message)
+        fetched = self._menu.services.delivery.fetch_audio(message)
+        *intro, audio = await self._menu.call.run_while_listening(fetched)
         intro_sounds = [Sound(path, message.intro_ms, "(introduction)") for path in intro]
         return [*intro_sounds, Sound(audio, message.length_ms - message.intro_ms, f"(message {message.id})")]

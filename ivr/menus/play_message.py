@@ -51,11 +51,11 @@ class PlayMessage(CallerMenu):
     async def _play(self, message: Message) -> None:
         self.call.journal.note("message", id=message.id, folder=message.folder)
         await self._record_heard(message)
-        *intro, audio = self.services.delivery.audio_paths(message)
-        sounds = [Sound(path, message.intro_ms, "(introduction)") for path in intro]
-        sounds.append(Sound(audio, message.length_ms - message.intro_ms, f"(message {message.id})"))
         position_ms: int | None = 0
         while position_ms is not None and position_ms < message.length_ms:
+            *intro, audio = await self.call.run_while_listening(self.services.delivery.fetch_audio(message))
+            sounds = [Sound(path, message.intro_ms, "(introduction)") for path in intro]
+            sounds.append(Sound(audio, message.length_ms - message.intro_ms, f"(message {message.id})"))
             played = await self.call.play(sounds, position_ms=position_ms)
             if played.key is None:
                 await self._save_heard(message)

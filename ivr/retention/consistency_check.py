@@ -160,7 +160,7 @@ class ConsistencyCheck:
                 paths = [self._recordings.message_path(message.account_id, message.recording)]
                 if message.intro_id:
                     paths.append(self._recordings.media_path(message.account_id, message.intro_id))
-                for path in await asyncio.to_thread(_missing_files, paths):
+                for path in await asyncio.to_thread(self._recordings.find_missing, paths):
                     missing += 1
                     log.error(
                         "retention.audio_missing",
@@ -187,7 +187,3 @@ class ConsistencyCheck:
 
 def _next_batch(files: Iterator[StoredFile], size: int) -> list[StoredFile]:
     return list(islice(files, size))
-
-
-def _missing_files(paths: list[Path]) -> list[Path]:
-    return [path for path in paths if not path.exists()]

@@ -63,7 +63,7 @@ class PersonErasure:
         found = content = await self._store.find(query)
         messages = renditions = 0
         for _ in range(MAX_PASSES):
-            renditions += await asyncio.to_thread(self._forget_renditions, content)
+            renditions += await self._forget_renditions(content)
             await self._purge_messages(content)
             messages += len(content.messages)
             await self._store.purge_rest(query, content)
@@ -77,10 +77,11 @@ class PersonErasure:
         await self._store.truncate_log()
         return ErasureReport(found, messages, renditions)
 
-    def _forget_renditions(self, content: PersonContent) -> int:
+    async def _forget_renditions(self, content: PersonContent) -> int:
         recordings = [self._audio_paths(message) for message in (*content.messages, *content.forwarded)]
         recordings += [[self._recordings.media_path(media.account_id, media.id)] for media in content.media]
-        return sum(renditions.forget(recordings) for renditions in self._renditions)
+        await self._recordings.fetch(*(path for paths in recordings for path in paths))  # Renditions are named by size.
+        return sum([await asyncio.to_thread(renditions.forget, recordings) for renditions in self._renditions])
 
     async def _purge_messages(self, content: PersonContent) -> None:
         for start in range(0, max(len(content.messages), len(content.forwarded)), BATCH_SIZE):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from ivr.audio import asterisk_recording, wav
@@ -97,9 +97,19 @@ class Recordings:
         """Write 16-bit samples at 8 kHz as a recording and sync it. Return its size in bytes."""
         return self._publish(target, _new_file(lambda draft: _write_all(draft, wav.header(len(pcm)) + pcm)))
 
-    def hard_link(self, source: Path, target: Path) -> int:
-        """Link a recording, which never changes, to a second path. Return its size in bytes."""
+    def copy(self, source: Path, target: Path) -> int:
+        """Link a file, which never changes, to a second path. Return its size in bytes."""
         return self._publish(target, lambda draft: os.link(source, draft, follow_symlinks=False))
+
+    async def fetch(self, *paths: Path) -> None:
+        """Recordings are files here already."""
+
+    def prefetch(self, *paths: Path) -> None:
+        """Recordings are files here already."""
+
+    def find_missing(self, paths: Sequence[Path]) -> list[Path]:
+        """Return those of the recordings that do not exist."""
+        return [path for path in paths if not path.exists()]
 
     def remove(self, path: Path) -> None:
         """Remove a file; a missing file is ignored. Raises `StoreError`."""

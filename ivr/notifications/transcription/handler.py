@@ -72,7 +72,8 @@ class TranscriptionHandler:
 
     async def _transcribe_audio(self, message: Message, language: str) -> dict[str, object]:
         try:
-            transcript = await self._transcriber.transcribe(self._delivery.audio_paths(message), language)
+            recordings = await self._delivery.fetch_audio(message)
+            transcript = await self._transcriber.transcribe(recordings, language)
         except NotificationFailed as error:
             log.error("transcription.failed", message=message.id, error=str(error))
             return {"result": "error", "text": ""}

@@ -5,6 +5,7 @@ and counters, in one transaction. All of them raise `StoreError`, or a subclass,
 then.
 """
 
+from ivr.storage.protocols.audio import AudioStore
 from ivr.storage.protocols.audit import AuditStore
 from ivr.storage.protocols.calls import CallLogStore, CallStore, HeartbeatStore
 from ivr.storage.protocols.database_file import DatabaseFileStore, DatabaseMigration
@@ -32,7 +33,7 @@ from ivr.storage.protocols.mailbox import (
 from ivr.storage.protocols.nodes import LeaseStore, NodeStore
 from ivr.storage.protocols.outbox import MwiStore, OnCommit, OutboxStore, Transaction, UndeliveredMailStore
 from ivr.storage.protocols.persons import PersonStore
-from ivr.storage.protocols.retention import AudioStore, RetentionStore
+from ivr.storage.protocols.retention import RetentionStore
 from ivr.storage.protocols.statistics import MailboxChangeStore, OverviewStore, StatisticsStore
 
 __all__ = [

@@ -1,0 +1,84 @@
+"""The port of the audio: what stores recordings, and makes files of them that can be played."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from ivr.storage.records import StoredFile
+
+
+class AudioStore(Protocol):
+    """The audio of messages, greetings and takes. A stored recording never changes, and is complete or absent.
+
+    A path names a recording. What is at the path of a stored recording may be read, and played by Asterisk, after
+    `fetch` only: the store may be a folder, where it always is, or elsewhere. Takes and incoming uploads are files of
+    this node in either case. All methods but `fetch` and those that return a path block: call them in a worker thread.
+    They raise `DiskFull` or `StoreError`.
+    """
+
+    @property
+    def takes_folder(self) -> Path:
+        """The folder that Asterisk records takes to."""
+
+    @property
+    def incoming_folder(self) -> Path:
+        """The folder of uploads that are being received."""
+
+    def message_path(self, account_id: str, recording_name: str) -> Path:
+        """Return the path of a message's audio; `recording_name`: `Message.recording`."""
+
+    def media_path(self, account_id: str, media_id: str) -> Path:
+        """Return the path of a greeting, a name or an intro."""
+
+    def upload_path(self, recording: Path) -> Path:
+        """Return the path of the original upload, beside the recording that was made of it."""
+
+    def take_path(self, take_id: str) -> Path:
+        """Return the path that Asterisk records a take to."""
+
+    def copy_and_repair(self, source: Path, target: Path) -> int:
+        """Copy a recording of Asterisk, repair its header, and return its size in bytes. The source stays.
+
+        Raises `NotFound`, `InvalidAudio`.
+        """
+
+    def write(self, pcm: bytes, target: Path) -> int:
+        """Store samples as a recording and return its size in bytes."""
+
+    def copy(self, source: Path, target: Path) -> int:
+        """Store a recording, or a file that was uploaded, under a further name; return its size in bytes.
+
+        The copy stays when the source is removed. Raises `NotFound`.
+        """
+
+    async def fetch(self, *paths: Path) -> None:
+        """Make files of stored recordings, so that they can be read. What is missing in the store stays missing.
+
+        They stay for minutes at least; fetch them again before each playback. Raises `StoreError`, `DiskFull`.
+        """
+
+    def prefetch(self, *paths: Path) -> None:
+        """Begin to fetch recordings that will probably be played, without waiting. Errors are left to `fetch`."""
+
+    def find_missing(self, paths: Sequence[Path]) -> list[Path]:
+        """Return those of the recordings that the store does not have."""
+
+    def remove(self, path: Path) -> None:
+        """Delete a file, if it exists."""
+
+    def remove_all_files(self, stem: PurePosixPath) -> None:
+        """Delete a recording in every format; `stem`: its path below the data folder, without a suffix."""
+
+    def iter_files(self, account_id: str, media_directory: str) -> Iterator[StoredFile]:
+        """Yield the files of a media directory of an account; for takes the account is ""."""
+
+    def take_file_sizes(self, prefix: str) -> dict[str, int]:
+        """Return the path and size in bytes of each file of the takes whose name begins with `prefix`."""
+
+    def takes_changed_at(self) -> int:
+        """Return when a file was last added to the folder of takes or removed, in ns; -1 without a folder.
+
+        One system call, which does not wait for the disk.
+        """
