@@ -20,8 +20,7 @@ from ivr.doctor.permissions import check_fallback_prompt, check_permissions
 from ivr.doctor.security import check_contexts, check_endpoints
 from ivr.doctor.versions import check_dialplan_version
 from ivr.errors import StoreError, describe_error
-from ivr.health.checks import START, quoted
-from ivr.health.finding import Finding, ok, problem, warning
+from ivr.health.finding import START, Finding, ok, problem, quoted, warning
 from ivr.paths import load_asterisk_secret
 from ivr.storage.data_folder import state_folder
 from ivr.storage.file_owner import run_as_owner_of

@@ -17,8 +17,7 @@ from ivr.doctor.console import ConsoleUnavailable
 from ivr.doctor.installation import Installation
 from ivr.doctor.settings_file import set_command
 from ivr.errors import AmiActionRejected, AmiUnavailable, BadInput, SettingsError, StoreError, describe_error
-from ivr.health.checks import RESTART, START
-from ivr.health.finding import Finding, ok, problem, warning
+from ivr.health.finding import RESTART, START, Finding, ok, problem, warning
 from ivr.paths import load_ami_settings
 from ivr.storage.file_owner import run_as_owner_of
 

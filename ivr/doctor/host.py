@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ivr.doctor.installation import Installation
-from ivr.health.checks import RESTART, quoted, run_checks
-from ivr.health.finding import Finding, ok, problem, warning
+from ivr.health.checks import run_checks
+from ivr.health.finding import RESTART, Finding, ok, problem, quoted, warning
 from ivr.recovery.fallback_recordings import FILE_PREFIX, parse_file_name
 from ivr.settings import Settings
 from ivr.storage.data_folder import earlier_database, private_files_outside, state_folder

@@ -11,8 +11,7 @@ from pathlib import Path
 from ivr.audio import asterisk_recording, wav
 from ivr.doctor.installation import RunningAsterisk
 from ivr.errors import describe_error
-from ivr.health.checks import RESTART, START, quoted
-from ivr.health.finding import Finding, ok, problem, warning
+from ivr.health.finding import RESTART, START, Finding, ok, problem, quoted, warning
 from ivr.prompts import clip_file
 from ivr.storage.file_owner import run_as_owner_of
 

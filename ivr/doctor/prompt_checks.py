@@ -9,8 +9,7 @@ from pathlib import Path
 from ivr.doctor.installation import Installation
 from ivr.doctor.settings_file import unset_command
 from ivr.errors import CatalogueError, SettingsError, SoundsError
-from ivr.health.checks import quoted
-from ivr.health.finding import Finding, ok, problem, warning
+from ivr.health.finding import Finding, ok, problem, quoted, warning
 from ivr.paths import sounds_folder
 from ivr.prompts.completeness import find_missing_clips
 from ivr.prompts.languages import FALLBACK_LANGUAGE, find_languages, has_prompts, load_catalogues

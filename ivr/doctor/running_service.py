@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from ivr import __version__
 from ivr.doctor.installation import Installation
-from ivr.health.checks import RESTART, run_checks
+from ivr.health.checks import run_checks
 from ivr.health.facts import file_id
-from ivr.health.finding import Finding, Level, ok, problem, warning
+from ivr.health.finding import RESTART, Finding, Level, ok, problem, warning
 
 
 def check_running_service(installation: Installation) -> Iterator[Finding]:

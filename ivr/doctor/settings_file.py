@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ivr.errors import SettingsError
-from ivr.health.checks import RESTART, quoted
+from ivr.health.finding import RESTART, quoted
 from ivr.settings import Settings
 from ivr.settings_errors import misspelt_names
 

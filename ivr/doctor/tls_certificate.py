@@ -13,8 +13,7 @@ from pathlib import Path
 
 from ivr.doctor.installation import Installation
 from ivr.errors import describe_error
-from ivr.health.checks import RESTART, quoted
-from ivr.health.finding import Finding, Level, ok, problem, warning
+from ivr.health.finding import RESTART, Finding, Level, ok, problem, quoted, warning
 from ivr.storage.data_folder import state_folder
 from ivr.storage.file_owner import run_as_owner_of
 

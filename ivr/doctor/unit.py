@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ivr.doctor.installation import Installation
-from ivr.health.checks import RESTART
-from ivr.health.finding import Finding, ok, problem, warning
+from ivr.health.finding import RESTART, Finding, ok, problem, warning
 
 UNIT = "ivr.service"
 INSTALL = "ivr install && systemctl enable --now ivr"

@@ -3,135 +3,30 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
-import stat
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from ivr.health.facts import MEGABYTE, HealthFacts, file_id
-from ivr.health.finding import Finding, ok, problem, warning
-from ivr.storage.data_folder import DATABASE_NAME, STATE_MODE, database_path, state_folder
+from ivr.health.facts import HealthFacts
+from ivr.health.finding import RESTART, STOP, Finding, ok, problem, quoted, warning
+from ivr.health.folders import (
+    check_data_folder,
+    check_disk_space,
+    check_opened_folder,
+    check_recording_folders,
+    check_state_folder,
+    check_takes_folder,
+    is_read_only,
+)
+from ivr.storage.data_folder import DATABASE_NAME, database_path, state_folder
 
 DATABASE_FILES = (DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm")
 PEPPER_REMEDY = (
     "restore pepper from a backup; if it is lost: ivr pepper accept; then, for each mailbox: ivr box pin NUMBER"
     " --generate"
 )
-START = "systemctl start ivr"
-RESTART = "systemctl restart ivr"
-STOP = "systemctl stop ivr.socket ivr"
-"""Without the socket: it starts the service again with the next call."""
-_ACCOUNT_FOLDER = re.compile(r"[0-9a-f]{32}")
-
-
-def check_opened_folder(facts: HealthFacts) -> Iterator[Finding]:
-    """Check that the service still has the data folder at its path: it may be moved or deleted at any time."""
-    if facts.opened_folder and file_id(facts.folder) != facts.opened_folder:
-        what = f"{facts.folder} was moved, deleted or replaced while the service runs"
-        remedy = f"bring it back if it is missing; then: {RESTART}"
-        command = RESTART if facts.folder.is_dir() else ""
-        yield problem("data folder", what, remedy, command=command, prevents_storing=True)
-
-
-def check_data_folder(facts: HealthFacts) -> Iterator[Finding]:
-    """Check that the service can write to its data folder, and that other users cannot read it."""
-    folder = facts.folder
-    if not folder.is_dir():
-        remedy = "mount its disk if it has one, or restore a backup; on a new machine: ivr install"
-        yield problem("data folder", f"{folder} does not exist", remedy, prevents_storing=True)
-        return
-    status = folder.stat()
-    if status.st_uid == 0:
-        remedy = f"run the service as a user of its own: chown -R ivr:ivr-asterisk {folder}"
-        yield warning("data folder", f"{folder} belongs to root", remedy)
-    with facts.run_as_owner(folder):
-        try:
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            user, is_owner = os.geteuid(), os.geteuid() == status.st_uid
-            remedy = f"run as the user of the service: sudo -u '#{status.st_uid}' ivr doctor; or: chown -R ivr {folder}"
-            yield problem(
-                "data folder",
-                f"user {user} cannot write to {folder}: {error.strerror}",
-                "" if is_owner else remedy,
-                command=f"chmod 2750 {quoted(folder)}" if is_owner else "",
-                prevents_storing=True,
-            )
-            return
-    if status.st_mode & stat.S_IRWXO:
-        yield problem("data folder", f"every user can access {folder}", command=f"chmod 2750 {quoted(folder)}")
-        return
-    yield ok("data folder", f"{folder}, user {status.st_uid}, group {status.st_gid}")
-
-
-def check_takes_folder(facts: HealthFacts) -> Iterator[Finding]:
-    """Check that Asterisk's group can record, that the service can deliver, and that other users cannot listen."""
-    folder = facts.node_folder or facts.folder
-    takes = folder / "takes"
-    if not takes.is_dir():
-        if facts.opened_folder:
-            what = f"{takes} does not exist; the start of the service creates it"
-            yield problem("data folder", what, command=RESTART, prevents_storing=True)
-        return  # Before the first start there is none.
-    mode = stat.S_IMODE(takes.stat().st_mode)
-    command = f"chgrp --reference={quoted(folder)} {quoted(takes)} && chmod 2770 {quoted(takes)}"
-    with facts.run_as_owner(folder):
-        is_writable = os.access(takes, os.R_OK | os.W_OK | os.X_OK, effective_ids=True)
-    if not is_writable:
-        what = f"the service cannot write to {takes}, which belongs to user {takes.stat().st_uid}"
-        command = f"chown --reference={quoted(folder)} {quoted(takes)} && chmod 2770 {quoted(takes)}"
-        yield problem("data folder", what, command=command, prevents_storing=True)
-    elif mode & 0o2070 != 0o2070 or takes.stat().st_gid != folder.stat().st_gid:
-        yield problem("data folder", f"Asterisk's group cannot record to {takes} (mode {mode:o})", command=command)
-    elif mode & stat.S_IRWXO:
-        yield problem("data folder", f"every user can access {takes}", command=command)
-
-
-def check_recording_folders(facts: HealthFacts) -> Iterator[Finding]:
-    """Check the folders of messages and greetings, which may belong to root after a copy by hand.
-
-    They are as many as accounts, so they are not examined in each call: what cannot be stored stays in `takes`.
-    """
-    group = facts.folder.stat().st_gid if facts.folder.is_dir() else None
-    accounts = sorted(path for path in facts.folder.glob("*/") if _ACCOUNT_FOLDER.fullmatch(path.name))
-    for account in accounts if group is not None else ():
-        folders = [path for path in (account, account / "vm", account / "media") if os.path.exists(path)]
-        with facts.run_as_owner(facts.folder):
-            closed = [path for path in folders if not os.access(path, os.R_OK | os.W_OK | os.X_OK, effective_ids=True)]
-        hidden = [path for path in folders if not _is_readable_by_group(path, group)]
-        if closed or hidden:
-            what = f"the service cannot write to {closed[0]}" if closed else f"Asterisk cannot read {hidden[0]}"
-            command = (
-                f"chown -R --reference={quoted(facts.folder)} {quoted(account)} && "
-                f"find {quoted(account)} -type d -exec chmod 2750 {{}} + -o -type f -exec chmod 640 {{}} +"
-            )
-            yield problem("recordings", f"{what}: messages and greetings are there", command=command)
-
-
-def _is_readable_by_group(folder: Path, group: int | None) -> bool:
-    status = folder.stat()
-    return status.st_gid == group and status.st_mode & 0o050 == 0o050
-
-
-def check_state_folder(facts: HealthFacts) -> Iterator[Finding]:
-    """Check that only the user of the service can enter the folder of database, pepper and secrets."""
-    state = state_folder(facts.folder)
-    if state.is_dir():
-        status, owner = state.stat(), facts.folder.stat().st_uid
-        if status.st_uid != owner:
-            command = f"chown --reference={quoted(facts.folder)} {quoted(state)} && chmod 700 {quoted(state)}"
-            what = f"{state} belongs to user {status.st_uid}, not to user {owner} of the service"
-            yield problem("data folder", what, command=command, prevents_storing=True)
-        elif (mode := stat.S_IMODE(status.st_mode)) & 0o777 != STATE_MODE:
-            who = "others than the service can enter" if mode & 0o077 else "the service cannot use"
-            yield problem("data folder", f"{who} {state} (mode {mode:o})", command=f"chmod 700 {quoted(state)}")
-    elif state.exists():
-        yield problem("data folder", f"{state} is no folder", f"move it away; then: {RESTART}", prevents_storing=True)
 
 
 def check_database_files(facts: HealthFacts) -> Iterator[Finding]:
@@ -142,7 +37,7 @@ def check_database_files(facts: HealthFacts) -> Iterator[Finding]:
         unwritable = [
             path for path in paths if path.exists() and not os.access(path, os.R_OK | os.W_OK, effective_ids=True)
         ]
-    if unwritable:
+    if unwritable and not is_read_only(state_folder(folder)):  # That is a finding of its own.
         first, words = unwritable[0], " ".join(map(quoted, unwritable))
         yield problem(
             "database",
@@ -234,21 +129,6 @@ def check_time_zones(facts: HealthFacts) -> Iterator[Finding]:
         yield ok("time zones", f"{len({use.zone for use in facts.zones})} time zones, all known")
 
 
-def check_disk_space(facts: HealthFacts) -> Iterator[Finding]:
-    """Check that there is space for recordings."""
-    if not facts.folder.is_dir():
-        return
-    free_bytes, limits = facts.free_bytes(facts.folder), facts.limits
-    what = f"{free_bytes // MEGABYTE} MB free for {facts.folder}"
-    remedy = "delete other files, or move the data folder to a larger disk and set folder in [data] of ivr.toml"
-    if free_bytes < limits.critical_space_bytes:
-        yield problem("disk", what, remedy, prevents_storing=free_bytes < limits.full_bytes)
-    elif free_bytes < limits.low_space_bytes:
-        yield warning("disk", what, remedy)
-    else:
-        yield ok("disk", what)
-
-
 Check = Callable[[HealthFacts], Iterator[Finding]]
 
 FILE_CHECKS: tuple[Check, ...] = (
@@ -276,11 +156,6 @@ def run_checks(facts: HealthFacts, checks: Iterable[Check] = CHECKS) -> list[Fin
             what = f"{error.filename or facts.folder} cannot be examined: {error.strerror}"
             findings.append(problem("data folder", what, "run ivr doctor as root", prevents_storing=True))
     return findings
-
-
-def quoted(path: Path) -> str:
-    """Return a path as a word of a shell."""
-    return shlex.quote(str(path))
 
 
 def _is_time_zone(name: str) -> bool:

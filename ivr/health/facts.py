@@ -24,6 +24,9 @@ class HealthLimits:
     critical_space_bytes: int = 100 * MEGABYTE
     full_bytes: int = MEGABYTE
     """With less free space, nothing is recorded."""
+    critical_files: int = 1000
+    """Further files (inodes) that a file system must have room for. A message needs three at most."""
+    full_files: int = 10
     earliest_time: float = EARLIEST_PLAUSIBLE_TIME
     """An earlier time of the clock is wrong."""
 
@@ -39,6 +42,15 @@ def file_id(path: Path) -> FileId | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+NO_LIMIT = 2**62
+
+
+def count_free_files(folder: Path) -> int:
+    """Return how many further files a file system has room for; `NO_LIMIT` if it makes room as it needs it (Btrfs)."""
+    status = os.statvfs(folder)
+    return status.f_favail if status.f_files else NO_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +77,7 @@ class HealthFacts:
     zones: Sequence[ZoneUse] = ()
     """The time zones in use."""
     free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
+    free_files: Callable[[Path], int] = count_free_files
     run_as_owner: Callable[[Path], AbstractContextManager[None]] = lambda folder: nullcontext()
     """Context with the rights of the owner of a folder, for a process that runs as root."""
     limits: HealthLimits = HealthLimits()

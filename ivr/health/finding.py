@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
+
+START = "systemctl start ivr"
+RESTART = "systemctl restart ivr"
+STOP = "systemctl stop ivr.socket ivr"
+"""Without the socket: it starts the service again with the next call."""
 
 
 class Level(StrEnum):
@@ -40,3 +47,8 @@ def warning(check: str, what: str, remedy: str = "", *, command: str = "") -> Fi
 def problem(check: str, what: str, remedy: str = "", *, command: str = "", prevents_storing: bool = False) -> Finding:
     """Return a problem. Without `remedy`, the command is the remedy."""
     return Finding(check, Level.PROBLEM, what, remedy or command, prevents_storing=prevents_storing, command=command)
+
+
+def quoted(path: Path) -> str:
+    """Return a path as a word of a shell."""
+    return shlex.quote(str(path))

@@ -309,7 +309,7 @@ class BrokenSite:
         bin_folder.mkdir()
         (self.folder / "commands").touch()
         log = f'#!/bin/sh\necho "${{0##*/}} $*" >>{shlex.quote(str(self.folder / "commands"))}\n'
-        for name in ("timedatectl", "apt", "ffmpeg"):
+        for name in ("timedatectl", "apt", "ffmpeg", "mount"):
             (bin_folder / name).write_text(log)
         show = f'[ "$1" = show ] && exec cat {shlex.quote(str(self.folder / "unit"))}\n'
         (bin_folder / "systemctl").write_text(log.replace("\n", f"\n{show}", 1))

@@ -14,6 +14,9 @@ import pytest
 
 from ivr.clock import EARLIEST_PLAUSIBLE_TIME
 from ivr.errors import StoreError
+from ivr.health.checks import run_checks
+from ivr.health.facts import HealthFacts
+from ivr.health.finding import Level
 from ivr.health.monitor import HealthMonitor, HealthReport
 from ivr.storage.records import ZoneUse
 from tests.support.app_fixture import AppFixture
@@ -57,6 +60,11 @@ def delete_takes_folder(app: AppFixture) -> None:
     shutil.rmtree(data_of(app) / "takes")
 
 
+def replace_takes_folder_by_file(app: AppFixture) -> None:
+    delete_takes_folder(app)
+    (data_of(app) / "takes").touch()
+
+
 def migrate_to_newer_schema(app: AppFixture) -> None:
     connection = sqlite3.connect(data_of(app) / "state" / "ivr.db")
     connection.execute("PRAGMA user_version = 999")
@@ -83,6 +91,7 @@ PREVENTS_STORING = [
     delete_write_ahead_log,
     delete_index_of_the_log,
     delete_takes_folder,
+    replace_takes_folder_by_file,
     migrate_to_newer_schema,
     reset_clock,
 ]
@@ -123,6 +132,38 @@ async def test_service_without_its_pepper_is_not_ready_and_still_takes_messages(
     assert [finding.check for finding in found.problems] == ["pepper"]
     await leave_message(app)
     assert len(await app.messages(box)) == 1
+
+
+async def test_account_folder_that_is_a_file_is_not_ready_and_messages_wait_until_it_is_gone(app: AppFixture) -> None:
+    box = await app.create_box()
+    folder = data_of(app) / box.account_id
+    folder.touch()
+    [problem] = (await report(app)).problems
+    assert (problem.check, problem.command) == ("recordings", f"mv {folder} {folder}.aside && systemctl restart ivr")
+    await leave_message(app)
+    assert await app.messages(box) == []
+    folder.unlink()
+    for _ in range(3):
+        await app.container.recording_recovery.run_once()
+        app.clock.advance(s=3600)
+    assert len(await app.messages(box)) == 1
+    assert (await report(app)).is_ready
+
+
+@pytest.mark.parametrize("place", ["takes", "account"])
+async def test_full_disk_of_one_folder_is_found(app: AppFixture, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recordings in progress, or those of an account, may have a disk of their own."""
+    box = await app.create_box()
+    folder = data_of(app) / (place if place == "takes" else box.account_id)
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o2770)
+    monkeypatch.setattr("ivr.health.folders._device_of", lambda path: path == folder)
+    facts = HealthFacts(
+        folder=data_of(app), now=app.clock.now(), free_bytes=lambda path: 1000 if path == folder else 2**40
+    )
+    [problem] = [finding for finding in run_checks(facts) if finding.what == f"0 MB free for {folder}"]
+    assert problem.level is Level.PROBLEM
+    assert problem.prevents_storing is (place == "takes"), "what cannot be stored for one account stays in takes"
 
 
 async def test_unknown_time_zone_is_reported_for_account_user_and_box(app: AppFixture) -> None:

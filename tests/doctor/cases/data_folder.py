@@ -115,6 +115,57 @@ def no_ffmpeg(site: BrokenSite) -> None:
     site.effects["apt install ffmpeg"] = lambda: program.touch(0o755)
 
 
+def file_system(**changes: int) -> Step:
+    """The file system of the data folder is in another state, until it is mounted again."""
+
+    def damage(site: BrokenSite) -> None:
+        real = os.statvfs
+
+        def statvfs(path: str) -> os.statvfs_result:
+            status = list(real(path))
+            for name, value in changes.items():
+                status[("f_favail", "f_flag").index(name) + 7] = value
+            return os.statvfs_result(status)
+
+        site.stack.enter_context(mock.patch("os.statvfs", statvfs))
+        mount_point = next(folder for folder in site.data.parents if folder.is_mount())
+        site.effects[f"mount -o remount,rw {mount_point}"] = site.stack.close
+
+    return damage
+
+
+def replace_by_file(name: str) -> Step:
+    def damage(site: BrokenSite) -> None:
+        folder = site.data / name
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.touch()
+
+    return damage
+
+
+def start_makes_takes(site: BrokenSite) -> None:
+    """The service creates the folder for recordings when it starts."""
+    replace_by_file("takes")(site)
+
+    def start() -> None:
+        (site.data / "takes").mkdir()
+        shutil.copystat(site.data, site.data / "takes")
+        (site.data / "takes").chmod(0o2770)
+        os.chown(site.data / "takes", site.data.stat().st_uid, site.data.stat().st_gid)
+
+    site.effects["systemctl restart ivr"] = start
+
+
+def link_to_unmounted_disk(site: BrokenSite) -> None:
+    (site.data / ACCOUNT).symlink_to(site.folder / "disk")
+
+
+def mount_disk(site: BrokenSite) -> None:
+    (site.folder / "disk").mkdir(mode=0o750)
+    os.chown(site.folder / "disk", site.data.stat().st_uid, site.data.stat().st_gid)
+
+
 def free_space(megabytes: int) -> Step:
     def damage(site: BrokenSite) -> None:
         usage = shutil._ntuple_diskusage(10**12, 10**12, megabytes * 2**20)
@@ -164,6 +215,14 @@ CASES: dict[str, Case] = {
         "Asterisk cannot read",
         as_root=True,
     ),
+    "file instead of the folder of recordings in progress": Case(
+        start_makes_takes, "data folder", "takes is a file, where a folder must be"
+    ),
+    "file instead of an account's folder": Case(
+        replace_by_file(ACCOUNT), "recordings", "is a file, where a folder must be"
+    ),
+    "disk of an account not mounted": Case(link_to_unmounted_disk, "recordings", "which is no folder", mount_disk),
+    "file system read-only": Case(file_system(f_flag=os.ST_RDONLY), "data folder", "is read-only"),
     "pepper readable by others": Case(chmod("state/pepper", 0o644), "secrets", "other users than that of the service"),
     "secret readable by others": Case(
         chmod("state/asterisk-secret", 0o640), "secrets", "other users than that of the service"
@@ -221,5 +280,6 @@ CASES: dict[str, Case] = {
     "ffmpeg missing": Case(no_ffmpeg, "ffmpeg", "ffmpeg is not installed"),
     # -- disk
     "disk full": Case(free_space(0), "disk", "0 MB free for", close_locks),
+    "inodes used up": Case(file_system(f_favail=5), "disk", "5 further files can be created", close_locks),
     "disk nearly full": Case(free_space(900), "disk", "900 MB free for", close_locks),
 }
