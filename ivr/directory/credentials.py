@@ -13,6 +13,7 @@ import bcrypt
 
 from ivr.clock import Clock
 from ivr.directory.models import User
+from ivr.directory.password_strength import MIN_PASSWORD_LENGTH, find_password_weakness
 from ivr.directory.peppers import Pepper, PepperSource
 from ivr.directory.token_use import TokenUse
 from ivr.errors import BadInput, InvalidFields, NotFound
@@ -22,7 +23,6 @@ from ivr.validation.names import api_username
 
 BASE64_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 BCRYPT_ALPHABET = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-MIN_PASSWORD_LENGTH = 8
 USER_REF_PREFIX = "user:"
 
 
@@ -46,6 +46,8 @@ class CredentialStore:
         if len(password) < MIN_PASSWORD_LENGTH:
             message = f"String must be at least {MIN_PASSWORD_LENGTH} characters"
             raise InvalidFields({"password": {"minLength": {"message": message, "target": MIN_PASSWORD_LENGTH}}})
+        if weakness := find_password_weakness(password, [username, user.name, user.email or "", "ivr"]):
+            raise InvalidFields({"password": {"tooCommon": {"message": weakness}}})
         pepper = self._peppers.current()
         hashes = {
             f"{_secret_ref(user.id)}{suffix}": pepper.tag(
