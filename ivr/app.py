@@ -21,7 +21,7 @@ from ivr.mailbox.pins import Pins
 from ivr.mailbox.takes import Takes
 from ivr.menus.context import VoicemailServices
 from ivr.menus.dialplan_status import Status
-from ivr.paths import load_ami_settings, sounds_folder
+from ivr.paths import asterisk_users, load_ami_settings, sounds_folder
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.languages import load_catalogues
 from ivr.settings import Settings
@@ -57,8 +57,7 @@ RENDITION_FOLDERS = ("renditions", "mail-renditions")
 class App(Stores):
     """One installation, ready to be used; `ivr.service` makes it take calls and requests.
 
-    `clock`: the machine's by default. `random_bytes(n)` returns n random bytes, for ids and tokens. `count_metrics`:
-    False in a process that Prometheus cannot read.
+    `clock`: the machine's by default. `random_bytes(n)`: for ids and tokens. `count_metrics`: Prometheus reads them.
     """
 
     def __init__(
@@ -330,7 +329,7 @@ class App(Stores):
             return None
         from ivr.ami.client import AmiClient
 
-        return AmiClient(ami, self.metrics.set_ami_connected)
+        return AmiClient(ami, self.metrics.set_ami_connected, check_peer=asterisk_users(self.settings).require)
 
     @cached_property
     def metrics(self) -> Metrics:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ivr.ami.settings import AmiSettings
 from ivr.errors import SettingsError, StoreError, describe_error
+from ivr.local_peer import AsteriskUsers
 from ivr.settings import Settings
 from ivr.storage.data_folder import prepare_state_folder, state_folder
 from ivr.storage.durable_files import replace_file
@@ -53,6 +54,11 @@ def load_asterisk_secret(settings: Settings) -> str:
     except OSError as error:
         raise StoreError(f"{settings.data.folder} cannot be written: {describe_error(error)}") from error
     return read_or_create_secret(state / "asterisk-secret")
+
+
+def asterisk_users(settings: Settings) -> AsteriskUsers:
+    """Return whose programs get credentials at the ports of an Asterisk on this machine."""
+    return AsteriskUsers(settings.asterisk.user, settings.data.folder)
 
 
 def load_ami_settings(settings: Settings) -> AmiSettings:

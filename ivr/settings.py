@@ -105,6 +105,11 @@ class AsteriskSettings(_Section):
         description="Value of the Asterisk global variable IVR_SECRET. Empty: read from `state/asterisk-secret` in the"
         " data folder, which the first start creates.",
     )
+    user: str = Field(
+        "",
+        description="User of an Asterisk on this machine, by name or number: no other user's program at its ports gets"
+        " a password. Empty: each user of the group of the data folder, to which Asterisk records.",
+    )
     console_command: str = Field(
         "asterisk", description="Command that runs an Asterisk console command when `-rx COMMAND` is appended."
     )

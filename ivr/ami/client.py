@@ -22,6 +22,7 @@ from panoramisk.ami_protocol import AMIProtocol
 
 from ivr.ami.settings import AmiSettings
 from ivr.errors import AmiActionRejected, AmiUnavailable, BadInput
+from ivr.local_peer import PeerCheck, connect_checked
 
 log = structlog.get_logger()
 
@@ -42,7 +43,8 @@ DEFAULT_TIMING = AmiTiming()
 class AmiClient:
     """One connection to Asterisk's manager interface.
 
-    `on_change`: called with True when a connection is established and with False when it is lost.
+    `on_change`: called with True when a connection is established and with False when it is lost. `check_peer`: raises
+    OSError if a program that is not Asterisk is at the other end; called in a thread, before the login.
     """
 
     def __init__(
@@ -51,7 +53,9 @@ class AmiClient:
         on_change: Callable[[bool], None] = lambda _: None,
         *,
         timing: AmiTiming = DEFAULT_TIMING,
+        check_peer: PeerCheck | None = None,
     ) -> None:
+        self._check_peer = check_peer
         self._settings = settings
         self._on_change = on_change
         self._timing = timing
@@ -120,7 +124,12 @@ class AmiClient:
         timeout_s = self._timing.request_timeout_s
         session = _Session(loop)
         async with asyncio.timeout(timeout_s):
-            transport, protocol = await loop.create_connection(AMIProtocol, self._settings.host, self._settings.port)
+            host, port = self._settings.host, self._settings.port
+            if self._check_peer:
+                checked = await connect_checked(host, port, self._check_peer)
+                transport, protocol = await loop.create_connection(AMIProtocol, sock=checked)
+            else:
+                transport, protocol = await loop.create_connection(AMIProtocol, host, port)
         try:
             await session.log_in(transport, protocol, self._settings, timeout_s)
             commands = (await session.request({"Action": "ListCommands"}, timeout_s))[0]

@@ -91,15 +91,15 @@ def _parts(name: str) -> list[str]:
 
 
 def _without_sequences(text: str) -> str:
-    kept, start = [], 0
+    rest, start = [], 0
     while start < len(text):
         length = max(_sequence_length(text[start:], sequence) for sequence in _SEQUENCES)
         if length >= MIN_SEQUENCE_LENGTH:
             start += length
         else:
-            kept.append(text[start])
+            rest.append(text[start])
             start += 1
-    return "".join(kept)
+    return "".join(rest)
 
 
 def _sequence_length(text: str, sequence: str) -> int:

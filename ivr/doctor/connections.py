@@ -18,13 +18,15 @@ from ivr.doctor.installation import Installation
 from ivr.doctor.settings_file import set_command
 from ivr.errors import AmiActionRejected, AmiUnavailable, BadInput, SettingsError, StoreError, describe_error
 from ivr.health.finding import RESTART, START, Finding, ok, problem, warning
-from ivr.paths import load_ami_settings
+from ivr.local_peer import PeerCheck
+from ivr.paths import asterisk_users, load_ami_settings
 from ivr.storage.file_owner import run_as_owner_of
 
 RELOAD_MANAGER = "asterisk -rx 'manager reload'"
 RELOAD_HTTP = "asterisk -rx 'module reload http'"
 EVERY_ADDRESS = ("0.0.0.0", "::")
 INSTALL_SECRET = f"ivr install; {RELOAD_MANAGER}; {RESTART}"
+STRANGERS_PORT = "end that program, and start Asterisk; or set user in [asterisk] of ivr.toml to the user of Asterisk"
 REQUIRED_ACTIONS = ("Originate", "Status")
 """Originate: message lights and calls to owners. Status: whether a channel still exists."""
 
@@ -47,23 +49,26 @@ def check_ami(installation: Installation, timing: AmiTiming = DEFAULT_TIMING) ->
         )
         return
     try:
-        yield asyncio.run(_check_login(ami, timing, has_file=not installation.settings.ami.secret))
+        check_peer = asterisk_users(installation.settings).require
+        yield asyncio.run(_check_login(ami, timing, check_peer, has_file=not installation.settings.ami.secret))
     except AmiUnavailable as error:
         what = f"{ami.host}:{ami.port} is not Asterisk's manager, or does not respond: {error}"
         remedy = f"check host and port in [ami] of ivr.toml, and permit= in [{ami.user}] in manager.conf"
         listening = _listening_address(installation, MANAGER)
         yield _move_to(installation, MANAGER, listening, what, (ami.host, ami.port)) or problem("AMI", what, remedy)
+    except PermissionError as error:
+        yield problem("AMI", f"{ami.host}:{ami.port}: {error}", STRANGERS_PORT)
     except OSError as error:
         what = f"no connection to {ami.host}:{ami.port}: {describe_error(error) or 'timeout'}"
         yield _closed_port(installation, MANAGER, what, (ami.host, ami.port))
 
 
-async def _check_login(settings: AmiSettings, timing: AmiTiming, *, has_file: bool) -> Finding:
+async def _check_login(settings: AmiSettings, timing: AmiTiming, check_peer: PeerCheck, *, has_file: bool) -> Finding:
     """`has_file`: the secret is that of `ivr install`, not of ivr.toml.
 
     Raises OSError if the port is closed, `AmiUnavailable` if something else listens there.
     """
-    address, client = f"{settings.host}:{settings.port}", AmiClient(settings, timing=timing)
+    address, client = f"{settings.host}:{settings.port}", AmiClient(settings, timing=timing, check_peer=check_peer)
     section = f"[{settings.user}] in manager.conf"
     try:
         await client.check_login()
@@ -179,6 +184,9 @@ def check_ari(installation: Installation) -> Iterator[Finding]:
     except SettingsError as error:
         yield problem("ARI", f"{error}: the service does not start", "correct tls_ca in [ari] of ivr.toml")
         return
+    except PermissionError as error:
+        yield problem("ARI", f"{address}: {error}", STRANGERS_PORT)
+        return
     except OSError as error:
         if what := describe_tls_error(error, settings):
             what, _, remedy = what.partition("): ")
@@ -245,6 +253,11 @@ def _connect(installation: Installation, settings: AriSettings) -> socket.socket
         context = client_context(settings)
     connection = installation.host.connect(settings.host, settings.port)
     if context is None:
+        try:
+            asterisk_users(installation.settings).require(connection)
+        except BaseException:
+            connection.close()
+            raise
         return connection
     try:
         return context.wrap_socket(connection, server_hostname=settings.host)

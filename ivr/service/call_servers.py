@@ -20,6 +20,7 @@ from ivr.errors import SettingsError, StoreError
 from ivr.menus import menu
 from ivr.menus.call_handler import CallHandler
 from ivr.metrics.metrics import Metrics
+from ivr.paths import asterisk_users
 from ivr.prompts.prompt_cache import PromptCache
 from ivr.recovery.recording_fsync import RecordingFsync
 from ivr.service.heartbeat import InstanceHeartbeat
@@ -131,7 +132,9 @@ async def _start_ari(app: App, prompt_cache: PromptCache, call_store: CallStore,
         settings.application, application=application, call_store=app.call_store, clock=app.clock
     )
     server = AriServer(settings, connections) if settings.listen_port else None
-    client = AriClient(settings, connections) if not server or settings.per_call_connections else None
+    client: AriClient | None = None
+    if not server or settings.per_call_connections:
+        client = AriClient(settings, connections, check_peer=asterisk_users(app.settings).require)
     if server:
         await server.start(sockets.take(settings.listen_host, settings.listen_port))
     loops = [heartbeat.run_forever()]

@@ -17,6 +17,7 @@ from websockets.exceptions import InvalidStatus
 
 from ivr.call.ari import protocol
 from ivr.call.ari.client import AriClient, AriRestClient
+from ivr.call.ari.settings import AriSettings
 from ivr.clock import SystemClock
 from ivr.errors import ConnectionLost, SettingsError
 from ivr.service.service import Service, start_service
@@ -78,7 +79,7 @@ async def ari_http_server(ari_server: FakeAriServer) -> AsyncIterator[FakeAriHtt
 
 @pytest.fixture
 async def rest_client(ari_http_server: FakeAriHttpServer) -> AsyncIterator[AriRestClient]:
-    http = AriRestClient("127.0.0.1", ari_http_server.port, USER, PASSWORD)
+    http = AriRestClient(AriSettings(user=USER, password=PASSWORD), ari_http_server.port)
     yield http
     http.close()
 
@@ -91,7 +92,7 @@ async def test_http_request_returns_response(rest_client: AriRestClient) -> None
 
 
 async def test_wrong_http_password_is_rejected(ari_http_server: FakeAriHttpServer) -> None:
-    http = AriRestClient("127.0.0.1", ari_http_server.port, USER, "guessed")
+    http = AriRestClient(AriSettings(user=USER, password="guessed"), ari_http_server.port)
     assert (await http("GET", "asterisk/ping")).status == 401
     http.close()
 
@@ -120,7 +121,7 @@ async def test_closed_connection_is_not_reused(
 async def test_idle_connection_near_timeout_is_not_reused(
     ari_http_server: FakeAriHttpServer,
 ) -> None:
-    client = AriRestClient("127.0.0.1", ari_http_server.port, USER, PASSWORD, idle_timeout_s=-1.0)
+    client = AriRestClient(AriSettings(user=USER, password=PASSWORD), ari_http_server.port, idle_timeout_s=-1.0)
     await client("GET", "asterisk/ping")
     await client("GET", "asterisk/ping")
     client.close()
@@ -148,7 +149,7 @@ async def test_closed_client_keeps_no_connections(
 async def test_malformed_http_response_is_a_lost_connection(ari_http_server: FakeAriHttpServer, says: bytes) -> None:
     ari_http_server.raw_response = says
     with pytest.raises(ConnectionLost):
-        await AriRestClient("127.0.0.1", ari_http_server.port, USER, PASSWORD)("GET", "asterisk/ping")
+        await AriRestClient(AriSettings(user=USER, password=PASSWORD), ari_http_server.port)("GET", "asterisk/ping")
 
 
 async def test_requests_fall_back_to_http_without_websocket_support(

@@ -233,6 +233,7 @@ class Lab:
             ),
             "IVR_API__PORT": "0",
             "IVR_ASTERISK__SECRET": self.site.secret,
+            "IVR_ASTERISK__USER": str(ASTERISK_UID),  # As in a container: this machine does not know that user.
             "IVR_VOICEMAIL__CALLBACK_CONTEXT": "ivr-callback",
             "IVR_VOICEMAIL__OPERATOR_CONTEXT": "ivr-operator",
             "IVR_VOICEMAIL__HUNT_CONTEXT": "ivr-hunt",

@@ -23,6 +23,7 @@ from ivr.call.ari.protocol import Event, Response
 from ivr.call.ari.settings import AriSettings
 from ivr.call.ari.tls import client_context, describe_tls_error
 from ivr.errors import ConnectionLost
+from ivr.local_peer import PeerCheck, connect_checked
 
 MIN_RECONNECT_DELAY_S = 0.1
 MAX_RECONNECT_DELAY_S = 5.0
@@ -41,8 +42,8 @@ log = structlog.get_logger()
 class AriClient:
     """Keeps one WebSocket open for the application of `settings`.
 
-    `rest_port`: the port for requests over HTTP, by default that of the WebSocket. Raises `SettingsError` if `tls_ca`
-    cannot be used.
+    `rest_port`: the port for requests over HTTP, by default that of the WebSocket. `check_peer`: called before the
+    password is sent without TLS. Raises `SettingsError` if `tls_ca` cannot be used.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class AriClient:
         *,
         rest_port: int | None = None,
         probe_timeout_s: float = PROBE_TIMEOUT_S,
+        check_peer: PeerCheck | None = None,
     ) -> None:
         self._settings = settings
         self._connections = connections
@@ -59,6 +61,7 @@ class AriClient:
         self._probe_timeout_s = probe_timeout_s
         self._application_replaced = False
         self._tls = client_context(settings)
+        self._check_peer = None if self._tls else check_peer
 
     async def run_forever(self) -> None:
         """Connect, and reconnect after each loss, until cancelled."""
@@ -86,8 +89,13 @@ class AriClient:
         settings = self._settings
         credentials = base64.b64encode(f"{settings.user}:{settings.password}".encode()).decode()
         scheme = "wss" if self._tls else "ws"
+        checked = None
+        if self._check_peer:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                checked = await connect_checked(settings.host, settings.port, self._check_peer)
         async with connect(
             f"{scheme}://{settings.host}:{settings.port}/ari/events{protocol.build_query(app=settings.application)}",
+            sock=checked,
             ssl=self._tls,
             additional_headers={"Authorization": f"Basic {credentials}"},
             compression=None,
@@ -99,7 +107,7 @@ class AriClient:
             ping_interval=PING_INTERVAL_S,
             ping_timeout=PING_INTERVAL_S,
         ) as socket:
-            rest_client = AriRestClient(settings.host, self._rest_port, settings.user, settings.password, tls=self._tls)
+            rest_client = AriRestClient(settings, self._rest_port, tls=self._tls, check_peer=self._check_peer)
             connection = AriConnection(socket, self._on_event, rest_client, self._probe_timeout_s)
             reading = asyncio.create_task(connection.run_forever())
             try:
@@ -146,19 +154,19 @@ class AriRestClient:
 
     def __init__(
         self,
-        host: str,
+        settings: AriSettings,
         port: int,
-        user: str,
-        password: str,
         *,
         idle_timeout_s: float = IDLE_TIMEOUT_S,
         tls: ssl.SSLContext | None = None,
+        check_peer: PeerCheck | None = None,
     ) -> None:
-        self._host = host
+        self._host = settings.host
         self._port = port
-        self._credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
+        self._credentials = base64.b64encode(f"{settings.user}:{settings.password}".encode()).decode()
         self._idle_timeout_s = idle_timeout_s
         self._tls = tls
+        self._check_peer = check_peer
         self._pool: list[_PooledConnection] = []
         self._pool_size = POOL_SIZE
 
@@ -185,7 +193,11 @@ class AriRestClient:
             self._pool.pop().writer.close()
 
     async def _connect(self) -> _PooledConnection:
-        reader, writer = await asyncio.open_connection(self._host, self._port, limit=MAX_BODY_BYTES, ssl=self._tls)
+        if self._check_peer:
+            checked = await connect_checked(self._host, self._port, self._check_peer)
+            reader, writer = await asyncio.open_connection(sock=checked, limit=MAX_BODY_BYTES)
+        else:
+            reader, writer = await asyncio.open_connection(self._host, self._port, limit=MAX_BODY_BYTES, ssl=self._tls)
         return _PooledConnection(reader, writer)
 
     def _acquire(self) -> _PooledConnection | None:
