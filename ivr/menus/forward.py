@@ -15,6 +15,9 @@ from ivr.menus.recorder import Recorder
 from ivr.storage.records import AuditAction, Message, RecordingPurpose, Take
 
 MAX_TRIES = 3
+WAIT_AFTER_OPTIONS_MS = 1000
+"""Silence after the options that sends the message. Their keys work while they are spoken, and a key 3 that comes too
+late begins the next forward."""
 PROMPTS = RecipientPrompts(
     enter="forward/enter-box",
     full="forward/box-full",
@@ -33,6 +36,7 @@ class Forward(Recorder):
         self._message = message
         self._recipients = ChooseRecipients(session, PROMPTS, message)
         self._failed: list[Mailbox] = []
+        self._has_heard_options = False
 
     async def run(self) -> bool:
         """Return whether the message went to each mailbox that was chosen."""
@@ -74,12 +78,18 @@ class Forward(Recorder):
         return await self._confirm()
 
     async def _confirm(self) -> str:
-        """Say where the message goes, and send it unless a key says otherwise. Other keys are for the next menu."""
+        """Say where the message goes, and send it unless a key says otherwise. Other keys are for the next menu.
+
+        The options are said once. How to cancel comes first, so that there is time for it after a wrong name.
+        """
         keys, call = self._mailbox.key_map, self.call
-        add_key = keys.key_for("forward", "add_recipient")
-        add = (self.language.menu_option("add-recipient", add_key),) if add_key else ()
-        sounds = [*self._recipients.take_confirmation(), await self.render(*add, "entry/cancel")]
-        key = (await call.play(sounds)).key or await call.wait_for_key(INTERDIGIT_TIMEOUT_MS)
+        sounds, wait_ms = self._recipients.take_confirmation(), INTERDIGIT_TIMEOUT_MS
+        if not self._has_heard_options:
+            add_key = keys.key_for("forward", "add_recipient")
+            add = (self.language.menu_option("add-recipient", add_key),) if add_key else ()
+            sounds, wait_ms = [*sounds, await self.render("entry/cancel", *add)], WAIT_AFTER_OPTIONS_MS
+            self._has_heard_options = True
+        key = (await call.play(sounds)).key or await call.wait_for_key(wait_ms)
         action = "cancel" if key == CANCEL_KEY else keys.action_for("forward", key)
         if key and (key == "#" or action in ("plain", "add_recipient", "cancel")):
             call.ignore_repeats(key)

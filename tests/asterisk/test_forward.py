@@ -71,7 +71,7 @@ async def test_message_is_forwarded_without_intro_and_menu_returns(alice: PhoneU
     await call.press("3")
     await call.expect("forward/enter-box")
     await call.press(f"{bob.number}#")
-    await call.expect("recipients/mailbox", "to/add-recipient", "press/3", "entry/cancel")
+    await call.expect("recipients/mailbox", "entry/cancel", "to/add-recipient", "press/3")
     await call.expect("done/forwarded", "to/keep", "press/1")
     await call.press("7")
     await call.expect("done/deleted")

@@ -18,7 +18,7 @@ FORWARD_MENU = (
     " To add another mailbox, press three. To go back to your messages, press zero."
 )
 TO_1001 = "mailbox one zero zero one"
-CONFIRM = "To add another mailbox, press three. To cancel, press star."
+CONFIRM = "To cancel, press star. To add another mailbox, press three."
 INTRO = "Record your introduction after the tone. Press any key when you have finished."
 REVIEW = "To keep this recording, press one. To listen to it, press two. To record it again, press three."
 DONE = "Message forwarded."
