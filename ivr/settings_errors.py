@@ -15,12 +15,15 @@ Sections = Mapping[str, FieldInfo]
 """The sections of ivr.toml: fields of the model of the settings."""
 SECRET_WORDS = ("password", "secret", "token")
 """Words in the names of settings whose values are secrets."""
+WRONG_KEY = "[key]"
+"""What pydantic adds to the path of a name that is wrong itself, such as the number of a distribution list."""
 DOCUMENTED = "docs/settings.md lists all settings"
 
 
 def describe_violation(violation: Any, sections: Sections) -> str:
     """Return a line for an error that pydantic has found in the settings."""
-    path, name = violation["loc"], ".".join(map(str, violation["loc"]))
+    path = tuple(part for part in violation["loc"] if part != WRONG_KEY)
+    name = ".".join(map(str, path))
     if violation["type"] == "extra_forbidden":
         return f"  {name}: unknown setting; {_suggestion(path, sections)}{DOCUMENTED}"
     shown = "" if _may_be_secret(violation) else f" = {violation['input']!r}"

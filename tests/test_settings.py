@@ -56,6 +56,7 @@ def test_an_empty_path_is_none(name: str, config: Path) -> None:
         ("log", 'level = "loud"', "debug, info, warning or error"),
         ("ari", 'application = "a b"', "at most 64 letters, digits"),
         ("voicemail", 'country_code = "DE"', "write its digits, as in 49"),
+        ("voicemail", 'distribution_lists.x = ["1001"]', "distribution_lists.x = 'x': 'x' cannot be entered"),
     ],
 )
 def test_value_of_the_wrong_form_is_refused_with_how_to_write_it(

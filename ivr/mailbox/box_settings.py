@@ -299,15 +299,15 @@ def kazoo_violations(error: ValidationError) -> InvalidFields:
     """Convert a `ValidationError`. Names of nested fields are joined by "."; of a field the last error counts."""
     violations: dict[str, dict[str, dict[str, object]]] = {}
     for item in error.errors(include_url=False, include_context=True):
-        field = ".".join(str(part) for part in item["loc"] if not _is_union_branch(part)) or "data"
+        field = ".".join(str(part) for part in item["loc"] if not _is_added_by_pydantic(part)) or "data"
         rule, message = _violation(item["type"], item.get("ctx", {}), item["msg"])
         violations[field] = {rule: message}
     return InvalidFields(violations)
 
 
-def _is_union_branch(part: object) -> bool:
-    """Whether a part of the path is the member of a union: pydantic adds it, clients do not expect it."""
-    return part in ("int", "str", "constrained-str", "constrained-int") or str(part).startswith("function-")
+def _is_added_by_pydantic(part: object) -> bool:
+    """Whether a part of the path is the member of a union, or says that a key is wrong: clients do not expect it."""
+    return part in ("int", "str", "constrained-str", "constrained-int", "[key]") or str(part).startswith("function-")
 
 
 def _violation(error_type: str, context: dict[str, Any], default_message: str) -> tuple[str, dict[str, object]]:

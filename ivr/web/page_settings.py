@@ -28,6 +28,7 @@ from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.greetings import end_of_day, greeting_setting
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import AuditAction, MediaKind
+from ivr.validation.fields import MAX_RECIPIENTS
 from ivr.web.message_views import format_length
 from ivr.web.page_rendering import PageRenderer, explain, flat, read_form
 from ivr.web.page_sessions import PageSession, require_form_token, require_session, set_session_cookie
@@ -210,6 +211,7 @@ class SettingsPages:
             notice=notice,
             problem=problem,
             values=values,
+            unknown_members=await _find_unknown_members(session, mailbox),
             language_chosen=language if form is None else form.get("language", ""),
             languages={code: language_name(code) for code in session.services.languages},
             switches=SWITCHES,
@@ -220,6 +222,13 @@ class SettingsPages:
             pin_lengths=(lengths.start, lengths.stop - 1),
             today=mailbox.local_time(now).date().isoformat(),
         )
+
+
+async def _find_unknown_members(session: PageSession, mailbox: Mailbox) -> list[str]:
+    """Return numbers in the owner's lists that no mailbox has (yet). Messages do not reach them."""
+    boxes, lists = session.services.api.mailbox.boxes, mailbox.settings.distribution_lists
+    numbers = list(dict.fromkeys(member for members in lists.values() for member in members))[:MAX_RECIPIENTS]
+    return [number for number in numbers if await boxes.find_by_number(mailbox.account_id, number) is None]
 
 
 async def _require_settings(request: Request) -> tuple[PageSession, Mailbox]:

@@ -253,3 +253,9 @@ async def test_time_zone_is_inherited_from_box_owner_or_account(
     owner = await app.container.directory.update_user(app.alice.model_copy(update={"timezone": user_zone}))
     box: Mailbox = await app.container.boxes.create(account, validate_box(owner_id=owner.id, timezone=box_zone))
     assert str(box.zone_info) == expected
+
+
+async def test_wrong_number_of_a_distribution_list_is_named_by_its_path(app: AppFixture) -> None:
+    with pytest.raises(InvalidFields) as refused:
+        await app.create_box("1000", distribution_lists={"x": ["1001"]})
+    assert list(refused.value.violations) == ["distribution_lists.x"]

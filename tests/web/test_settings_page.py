@@ -127,6 +127,18 @@ async def test_settings_are_changed_as_the_form_says_and_no_others(
     assert "timezone" in entries[0].subject
 
 
+async def test_members_of_a_list_that_do_not_exist_yet_are_named_until_they_do(
+    app: AppFixture, browser: Browser, box: Mailbox
+) -> None:
+    await save(browser, box, lists="801: 1000, 4711")
+    assert "The settings are saved." in browser.text
+    assert "There is no mailbox 4711." in browser.text
+    assert "There is no mailbox 1000." not in browser.text
+    await app.create_box("4711")
+    await save(browser, box)
+    assert "There is no mailbox" not in browser.text
+
+
 REFUSED = [
     ({"timezone": "Mars/Olympus"}, "Mars/Olympus"),
     ({"addresses": "no address"}, "notify_email_addresses"),
