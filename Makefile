@@ -9,6 +9,7 @@
 # make sbom: the libraries of the lock file as CycloneDX, dist/sbom.json.
 # make fuzz: 10 minutes of hostile input to every parser (FUZZ_S=60 make fuzz).
 # make moving-in: 40 mailboxes of app_voicemail move while callers leave messages in them, ten minutes (ARGS="--boxes 8"), as root on Debian.
+# make scale-lab: three nodes at a PostgreSQL pair behind haproxy, 1,000 kills (KILLS=20 NODES=2 IVR_SEED=4711), as root on Debian.
 # make faults: 200 crashes in the middle of calls (RUNS=20 IVR_SEED=4711 make faults), as root on Debian.
 
 # The system's Python if it is new enough: on a real Asterisk another user runs the service and needs it too.
@@ -18,7 +19,7 @@ PYTHON ?= $(shell for p in /usr/bin/python3 python3 python3.13 python3.12 python
 PIP = .venv/bin/pip --disable-pip-version-check
 QUIETLY = > .venv/pip.log 2>&1 || { cat .venv/pip.log >&2; exit 1; }
 
-.PHONY: run check test test-all test-install test-packages test-pythons deb lock sbom asterisk faults moving-in lint sounds bench soak fuzz mutate clean
+.PHONY: run check test test-all test-install test-packages test-pythons deb lock sbom asterisk faults scale-lab moving-in lint sounds bench soak fuzz mutate clean
 
 run: .venv/.installed
 	@.venv/bin/ivr demo $(ARGS)
@@ -60,6 +61,9 @@ asterisk: .venv/.installed-for-tests
 
 faults: .venv/.installed-for-tests
 	.venv/bin/python -m tests.faults --runs $(or $(RUNS),200)
+
+scale-lab: .venv/.installed-for-tests
+	.venv/bin/python -m tests.faults --nodes $(or $(NODES),3) --runs $(or $(KILLS),1000)
 
 moving-in: .venv/.installed-for-tests
 	.venv/bin/python -m tests.asterisk.side_by_side $(ARGS)

@@ -2,6 +2,8 @@
 
 IVR_SEED is the seed too. Each lab has an Asterisk, a service and people of its own, and makes its share of the runs one
 after another. `--only N` makes one run again.
+
+With `--nodes N` there is one lab of N nodes that share their mailboxes (`nodes.py`); each run has a call at each node.
 """
 
 from __future__ import annotations
@@ -11,11 +13,15 @@ import asyncio
 import os
 import random
 import secrets
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 from tests.asterisk.conftest import AdminClient
+from tests.faults import database_pair
+from tests.faults.nodes import NodeRun, NodeRunPlan, NodeSite
 from tests.faults.run import FaultRun, RunPlan
 from tests.lab.asterisk_config import SipAccount
 from tests.lab.asterisk_root import AsteriskUnavailable, unavailable_reason
@@ -23,6 +29,9 @@ from tests.lab.lab import RIVALS, Lab
 from tests.lab.processes import StartFailed
 from tests.lab.sip_phone import Vocabulary
 from tests.support.app_fixture import SOUNDS
+
+RUNS_OF_A_SITE = 50
+"""Each has people of its own."""
 
 
 def main() -> int:
@@ -33,10 +42,17 @@ def main() -> int:
     parser.add_argument("--transport", choices=("fastagi", "ari"), default="fastagi", help="the transport of calls")
     parser.add_argument("--share", type=int, default=None, help=argparse.SUPPRESS)
     parser.add_argument("--only", type=int, default=None)
+    parser.add_argument("--nodes", type=int, default=0, help="nodes that share the mailboxes")
     options = parser.parse_args()
-    if reason := unavailable_reason():
+    for number in (signal.SIGTERM, signal.SIGHUP):  # They end labs as Ctrl-C does.
+        signal.signal(number, signal.default_int_handler)
+    if reason := unavailable_reason() or (options.nodes and database_pair.unavailable_reason()):
         print(f"no crash harness: {reason}", file=sys.stderr)
         return 1
+    if options.nodes:
+        numbers = range(options.runs) if options.only is None else [options.only]
+        plans = [NodeRunPlan.generate(number, options.seed, options.nodes) for number in numbers]
+        return run_nodes(plans, options.nodes)
     if options.only is not None:
         return asyncio.run(run_one_lab([RunPlan.generate(options.only, options.seed)], options.transport))
     if options.share is not None:
@@ -84,9 +100,51 @@ async def run_one_lab(plans: list[RunPlan], transport: str) -> int:
     return int(failed > 0)
 
 
+def run_nodes(plans: list[NodeRunPlan], nodes: int) -> int:
+    """Make these runs with several nodes; gives the exit code."""
+    began, failed = time.monotonic(), 0
+    print(f"{len(plans)} kills with {nodes} nodes, seed {plans[0].seed} (again: IVR_SEED={plans[0].seed})", flush=True)
+    for part in (plans[at : at + RUNS_OF_A_SITE] for at in range(0, len(plans), RUNS_OF_A_SITE)):
+        failed += run_site(part, nodes)
+    result = f"{failed} FAILED" if failed else "nothing was lost"
+    print(f"{len(plans)} kills with {nodes} nodes in {time.monotonic() - began:.0f} s: {result}")
+    return int(failed > 0)
+
+
+def run_site(plans: Sequence[NodeRunPlan], nodes: int) -> int:
+    """Make these runs at one site; gives how many have failed."""
+    site = NodeSite(nodes, runs=len(plans))
+    failed = len(plans)
+    try:
+        site.start()
+        failed = asyncio.run(count_failed_runs(plans, site))
+    finally:  # Also after Ctrl-C, when no thread of a run is left.
+        site.stop(keep_logs=failed > 0)
+    if failed:
+        print(f"Logs are in {', '.join(str(lab.folder) for lab in site.labs)}", file=sys.stderr)
+    return failed
+
+
+async def count_failed_runs(plans: Sequence[NodeRunPlan], site: NodeSite) -> int:
+    """Make the runs one after another, and print what came of each."""
+    admins, failed = site.connect_admins(), 0
+    try:
+        for place, plan in enumerate(plans):
+            run = NodeRun(plan, place, site, admins)
+            complaints = await run.violations()
+            failed += bool(complaints)
+            print(f"{plan} ({run.summary}): {'; '.join(complaints) or 'ok'}", flush=True)
+    finally:
+        for admin in admins:
+            admin.close()
+    return failed
+
+
 if __name__ == "__main__":
     try:
         sys.exit(main())
     except (AsteriskUnavailable, StartFailed) as reason:
         print(f"no crash harness: {reason}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

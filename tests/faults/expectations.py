@@ -118,12 +118,17 @@ class Expectations:
             found += _greeting_violations(greeting, greetings, killed_s, victim)
         return found
 
-    def summary(self, killed_s: float) -> str:
-        """What had come of it when it was interrupted, for the person who reads the runs."""
-        spoken_samples = [
+    @property
+    def spoken(self) -> list[ExpectedRecording]:
+        """All that was said."""
+        return [
             *self.recordings, *(sent.intro for sent in self.forwards if sent.intro),
             *(greeting.spoken for greeting in self.greetings),
         ]  # fmt: skip
+
+    def summary(self, killed_s: float) -> str:
+        """What had come of it when it was interrupted, for the person who reads the runs."""
+        spoken_samples = self.spoken
         parts = [
             f"{max(0.0, killed_s - one.began_s):.1f} s into {len(one.samples) / RATE:.1f} s of speech"
             for one in spoken_samples

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from random import Random
 from time import monotonic
@@ -12,19 +13,15 @@ from typing import Any
 from tests.asterisk.conftest import AdminClient, PhoneUser
 from tests.faults.expectations import Expectations, contains_beginning
 from tests.faults.scenarios import SCENARIOS, Scenario
-from tests.lab.lab import Lab, LabInfo
-from tests.lab.sip_phone import ClipNotHeard, NotHungUp, RequestRejected, SipTimeout, Vocabulary
+from tests.lab.lab import Lab
+from tests.lab.sip_phone import Vocabulary
 
 PROCESSES_TO_KILL = ("service", "asterisk")
 MAX_KILL_DELAY_S = 0.4
 """A kill that is timed from a mark comes so soon behind it: in the middle of a transaction, often enough."""
-SCENARIO_TIMEOUT_S = 25.0
 CALL_TIMEOUT_S = 1.5
 RECOVERY_TIMEOUT_S = 30.0
 """After the restart and the end of the call: adoption waits for 5 s of quiet."""
-
-# What a person meets whose call dies.
-ENDED_EARLY = (ClipNotHeard, NotHungUp, SipTimeout, RequestRejected, ConnectionError, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +57,11 @@ class FaultRun:
     def __init__(
         self, plan: RunPlan, lab: Lab, admin: AdminClient, devices: list[dict[str, str]], vocabulary: Vocabulary
     ) -> None:
-        notes = LabInfo(
-            str(lab.folder),
-            lab.site.sip_port,
-            lab.site.main_instance.port,
-            {"0": lab.environment},
-            devices,
-            [],
-            [],
-            lab.asterisk.pid,
-        )
         self._plan = plan
         self._lab = lab
         self._admin = admin
         self._expectations = Expectations()
-        self._phone_users = [PhoneUser(admin, notes, device, vocabulary) for device in devices]
+        self._phone_users = [PhoneUser(admin, lab.info, device, vocabulary) for device in devices]
         self._scenario = plan.scenario(
             self._phone_users[0], self._phone_users[1], self._expectations, Random(f"{plan.seed}:{plan.number}:s")
         )
@@ -88,23 +75,18 @@ class FaultRun:
             for person in self._phone_users:
                 await stack.enter_async_context(person.phone)
             self._scenario.prepare()
-            acting = asyncio.create_task(self._run_scenario())
+            acting = asyncio.create_task(self._scenario.run_as_far_as_possible())
             killed_s = await self._kill_at_mark(acting)
             too_early = await self._check_not_recovered_early(acting)
-            await self._hang_up()
+            await self._scenario.end_call()
         self.summary = self._expectations.summary(killed_s)
-        settled = await self._wait_for_recovery()
+        settled = await wait_for_recovery(self._request)
         boxes = {
             person.number: await self._request("list_messages", number=person.number) for person in self._phone_users
         }
         greetings = await self._request("list_greetings", number=self._scenario.owner.number)
         found = self._expectations.violations(boxes, killed_s, self._plan.killed_process, greetings)
         return [*too_early, *settled, *found]
-
-    async def _run_scenario(self) -> None:
-        with suppress(*ENDED_EARLY):
-            async with asyncio.timeout(SCENARIO_TIMEOUT_S):
-                await self._scenario.run()
 
     async def _kill_at_mark(self, acting: asyncio.Task[None]) -> float:
         """Kill, and start again at once; gives the monotonic second of the kill."""
@@ -155,22 +137,17 @@ class FaultRun:
             and self._expectations.is_recording
         )
 
-    async def _hang_up(self) -> None:
-        if self._scenario.call:
-            with suppress(*ENDED_EARLY):
-                async with asyncio.timeout(1):
-                    await self._scenario.call.hang_up()
-
-    async def _wait_for_recovery(self) -> list[str]:
-        """Wait until nothing is left to adopt."""
-        deadline = monotonic() + RECOVERY_TIMEOUT_S
-        while takes := await self._request("list_takes"):
-            if monotonic() > deadline:
-                return [f"{len(takes)} takes are still not adopted {RECOVERY_TIMEOUT_S:.0f} s after the call"]
-            await asyncio.sleep(0.3)
-        return []
-
     async def _request(self, command: str, **how: Any) -> Any:
         """In a thread: the admin process answers one request at a time, and the phones send audio meanwhile."""
         async with self._admin_lock:
             return await asyncio.to_thread(self._admin.request, command, **how)
+
+
+async def wait_for_recovery(request: Callable[..., Awaitable[Any]], within_s: float = RECOVERY_TIMEOUT_S) -> list[str]:
+    """Wait until nothing is left to adopt; `request` asks the admin process."""
+    deadline = monotonic() + within_s
+    while takes := await request("list_takes"):
+        if monotonic() > deadline:
+            return [f"{len(takes)} takes are still not adopted {within_s:.0f} s after the call"]
+        await asyncio.sleep(0.3)
+    return []

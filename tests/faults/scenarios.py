@@ -9,16 +9,22 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 from time import monotonic
 from typing import Any, ClassVar
 
 from tests.asterisk.conftest import PhoneUser, RecognisedCall, SpokenMessage
 from tests.faults.expectations import Expectations, ExpectedFolder, ExpectedForward, ExpectedGreeting, ExpectedRecording
+from tests.lab.sip_phone import ClipNotHeard, NotHungUp, RequestRejected, SipTimeout
 from tests.lab.sip_phone.speech import speech
 
 IMMEDIATE_PLAYBACK: dict[str, Any] = {"skip_greeting": True, "skip_instructions": True}
 """Callers hear the beep as soon as they are answered."""
+SCENARIO_TIMEOUT_S = 25.0
+
+# What a person meets whose call dies.
+ENDED_EARLY = (ClipNotHeard, NotHungUp, SipTimeout, RequestRejected, ConnectionError, TimeoutError)
 
 
 class Scenario(ABC):
@@ -27,6 +33,8 @@ class Scenario(ABC):
     NAME: ClassVar[str]
     MARKS: ClassVar[tuple[str, ...]]
     DURATION_S: ClassVar[float]
+    IS_CALL_OF_OWNER: ClassVar[bool] = True
+    """Whether the owner of the mailbox calls; the other one, if not."""
 
     def __init__(self, owner: PhoneUser, other: PhoneUser, expectations: Expectations, random: Random) -> None:
         self.owner = owner
@@ -44,6 +52,19 @@ class Scenario(ABC):
     @abstractmethod
     async def run(self) -> None:
         """The call."""
+
+    async def run_as_far_as_possible(self) -> None:
+        """Make the call, which may be interrupted."""
+        with suppress(*ENDED_EARLY):
+            async with asyncio.timeout(SCENARIO_TIMEOUT_S):
+                await self.run()
+
+    async def end_call(self) -> None:
+        """Hang up, if there is anybody who takes note."""
+        if self.call:
+            with suppress(*ENDED_EARLY):
+                async with asyncio.timeout(1):
+                    await self.call.hang_up()
 
     async def dial(self, person: PhoneUser, number: str) -> RecognisedCall:
         self.call = await person.dial(number)
@@ -75,6 +96,7 @@ class LeaveMessageAndHangUp(Scenario):
     NAME = "leaving a message and hanging up"
     MARKS: ClassVar[tuple[str, ...]] = ("talking", "hanging up")
     DURATION_S = 10
+    IS_CALL_OF_OWNER = False
 
     async def run(self) -> None:
         call = await self.dial(self.other, self.owner.number)
@@ -87,6 +109,7 @@ class LeaveMessageAndSave(Scenario):
     NAME = "leaving a message and saving it"
     MARKS: ClassVar[tuple[str, ...]] = ("talking", "reviewing", "saving")
     DURATION_S = 14
+    IS_CALL_OF_OWNER = False
 
     async def run(self) -> None:
         call = await self.dial(self.other, self.owner.number)

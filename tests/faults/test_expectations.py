@@ -10,6 +10,7 @@ import pytest
 
 from ivr.audio import wav
 from tests.faults.expectations import Expectations, ExpectedFolder, ExpectedForward, ExpectedGreeting, ExpectedRecording
+from tests.faults.nodes import TARGETS, NodeRunPlan
 from tests.faults.run import RunPlan
 from tests.faults.scenarios import SCENARIOS
 from tests.lab.sip_phone import Samples
@@ -126,3 +127,12 @@ def test_run_plans_are_reproducible_and_cover_all_scenarios() -> None:
     assert {(plan.scenario, plan.killed_process) for plan in plans} == {
         (s, v) for s in SCENARIOS for v in ("service", "asterisk")
     }
+
+
+def test_run_plans_of_nodes_are_reproducible_and_cover_all_targets() -> None:
+    plans = [NodeRunPlan.generate(number, 42, 3) for number in range(60)]
+    assert plans == [NodeRunPlan.generate(number, 42, 3) for number in range(60)]
+    assert plans != [NodeRunPlan.generate(number, 43, 3) for number in range(60)]
+    assert {plan.target for plan in plans[: len(TARGETS)]} == set(TARGETS)
+    assert {(plan.target, plan.node) for plan in plans} == {(target, node) for target in TARGETS for node in range(3)}
+    assert {scenario for plan in plans for scenario in plan.scenarios} == set(SCENARIOS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 import sqlite3
 import sys
@@ -35,6 +36,13 @@ from ivr.storage.sqlite.events import enqueue
 from ivr.storage.sqlite.media import SqliteMedia
 
 ACCOUNT = "lab"
+SYSTEMS = os.environ.get("LAB_SYSTEMS", "asterisk").split(",")
+"""The Asterisks at which the phones of users are registered."""
+COUNTED = (
+    "SELECT box_id, folder, urgent, count(*), sum(bytes) FROM messages"
+    " WHERE bytes > 0 AND deleted_at IS NULL AND expired_at IS NULL GROUP BY box_id, folder, urgent"
+)
+COUNTERS = "SELECT box_id, folder, urgent, messages, bytes FROM folder_counters WHERE messages <> 0 OR bytes <> 0"
 
 
 class AdminProcess:
@@ -60,9 +68,9 @@ class AdminProcess:
         """A user, whose phone is the endpoint of the same name."""
         account = await self.find_or_create_account()
         user = await self._app.directory.create_user(User(name=name, account_id=account.id))
-        if endpoint:
+        for system in SYSTEMS if endpoint else ():
             await self._app.directory.add_endpoint(
-                Endpoint(system="asterisk", name=name, account_id=account.id, user_id=user.id)
+                Endpoint(system=system, name=name, account_id=account.id, user_id=user.id)
             )
         return user.model_dump()
 
@@ -189,6 +197,15 @@ class AdminProcess:
             return {"ended": ended, "live": live, "takes": takes, "messages": messages}
 
         return await self._app.database.read(count)
+
+    async def list_wrong_counters(self) -> list[str]:
+        """Counters that do not say what the rows say, and the reverse."""
+
+        def compare(connection: sqlite3.Connection) -> list[str]:
+            counters, counted = ({tuple(row) for row in connection.execute(sql)} for sql in (COUNTERS, COUNTED))
+            return [str(row) for row in counters ^ counted]
+
+        return await self._app.database.read(compare)
 
     async def _box(self, number: str) -> Mailbox:
         box = await self._app.boxes.find_by_number((await self.find_or_create_account()).id, number)

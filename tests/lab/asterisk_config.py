@@ -97,6 +97,13 @@ class LabConfig:
     """0: no manager."""
     transport: str = "fastagi"
     """The transport of calls: one of `TRANSPORTS`."""
+    system_name: str = ""
+    """Of an Asterisk that is one of several."""
+
+    @property
+    def takes_folder(self) -> Path:
+        """Where Asterisk records."""
+        return (self.folder / "node" if self.system_name else self.main_instance.data) / "takes"
 
     @property
     def tls_folder(self) -> Path:
@@ -130,7 +137,7 @@ def write(site: LabConfig, modules: Path) -> Path:
             f"IVR_SECRET => {site.secret}",
             f"IVR_FASTAGI_ADDRESS => 127.0.0.1:{site.main_instance.port}",
             f"IVR_SOUNDS_FOLDER => {site.sounds}",
-            f"IVR_TAKES_FOLDER => {site.main_instance.data}/takes",
+            f"IVR_TAKES_FOLDER => {site.takes_folder}",
             f"IVR_TRANSPORT => {site.transport}",
             f"{transports.APPS_VARIABLE} => {site.main_instance.name}",
             *_office_hours_extensions(),
@@ -177,6 +184,7 @@ def _asterisk_conf(site: LabConfig, modules: Path) -> Iterable[str]:
         "nofork = yes",
         "verbose = 3",
         "nocolor = yes",
+        *([f"systemname = {site.system_name}"] if site.system_name else []),
     ]
 
 

@@ -92,8 +92,18 @@ class HttpOnlyProxyProcess:
         self.service = ServiceProcess({"PYTHONPATH": str(CHECKOUT)}, log, command=command)
 
 
+@dataclass(frozen=True, slots=True)
+class LabNode:
+    """A node of an installation that several labs share."""
+
+    name: str
+    data: Path
+    secret: str
+    database_url: str
+
+
 class Lab:
-    """A real Asterisk with one or more services.
+    """A real Asterisk with one or more services. With `node`, it is one of several nodes.
 
     `sip_accounts`: the phones; None: many, for tests. `transport_mode`: the transport of calls (`TRANSPORT_MODES`).
 
@@ -101,7 +111,11 @@ class Lab:
     """
 
     def __init__(
-        self, sip_accounts: tuple[SipAccount, ...] | None = None, transport_mode: str = "fastagi", agi: bool = False
+        self,
+        sip_accounts: tuple[SipAccount, ...] | None = None,
+        transport_mode: str = "fastagi",
+        agi: bool = False,
+        node: LabNode | None = None,
     ) -> None:
         transport = transport_mode.partition("-")[0]
         self._is_per_call = transport_mode == transports.ARI_PER_CALL
@@ -117,10 +131,10 @@ class Lab:
             rtp_ports=(rtp, rtp + 999),
             http_port=free_tcp_port(),
             https_port=free_tcp_port(),
-            secret=secrets.token_hex(32),
+            secret=node.secret if node else secrets.token_hex(32),
             sounds=self.folder / "sounds" / "en",
             devices=sip_accounts if sip_accounts is not None else _create_sip_accounts(),
-            main_instance=self._instance("ivr", "data", self._is_per_call),
+            main_instance=self._instance("ivr", node.data if node else "data", self._is_per_call),
             lagging_instances={ms: self._instance(f"ivr-late-{ms}", f"data-late-{ms}") for ms in LAG_MS}
             if is_for_tests
             else {},
@@ -130,6 +144,7 @@ class Lab:
             contract_instance=self._instance("ivr-contract", "contract", self._is_per_call) if is_for_tests else None,
             ami_port=free_tcp_port(),
             transport=transport,
+            system_name=node.name if node else "",
         )
         self._http_proxy = (
             self._start_http_proxy(self.site.http_port) if transport_mode == transports.ARI_OVER_HTTP else None
@@ -141,13 +156,18 @@ class Lab:
             "IVR_AMI__PORT": str(self.site.ami_port),
             "IVR_AMI__SECRET": self.site.secret,
             "IVR_NOTIFICATIONS__CALL_CONTEXT": "ivr-callback",
+            **(self._node_environment(node) if node else {}),
         }
         self._lagging_environments = {ms: self._environment(late) for ms, late in self.site.lagging_instances.items()}
         modules = next(root.glob("usr/lib/*/asterisk/modules"))
         config = write(self.site, Path("/") / modules.relative_to(root))
         self._has_agi = agi or transport == "agi"
         self.asterisk = AsteriskProcess(
-            root, config, [self.folder], self.folder / "asterisk.out", mounts_host=self._has_agi
+            root,
+            config,
+            [self.folder, *([node.data] if node else [])],
+            self.folder / "asterisk.out",
+            mounts_host=self._has_agi,
         )
         self.service = ServiceProcess(self.environment, self.folder / "service.log")
         self._lagging_services = [
@@ -188,9 +208,10 @@ class Lab:
         """Take the folder away."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def write_info(self) -> Path:
-        """Write down what tests need to know; gives the file."""
-        notes = LabInfo(
+    @property
+    def info(self) -> LabInfo:
+        """What tests need to know."""
+        return LabInfo(
             str(self.folder),
             self.site.sip_port,
             self.site.main_instance.port,
@@ -203,8 +224,11 @@ class Lab:
             self.site.transport,
             self.site.https_port,
         )
+
+    def write_info(self) -> Path:
+        """Write down what tests need to know; gives the file."""
         path = self.folder / LAB_INFO_FILE
-        path.write_text(json.dumps(asdict(notes)))
+        path.write_text(json.dumps(asdict(self.info)))
         return path
 
     def temporary_folder(self) -> Path:
@@ -220,7 +244,7 @@ class Lab:
         done = subprocess.run(command, capture_output=True, text=True, check=True, **as_service_user(self.environment))
         return str(done.stdout)
 
-    def _instance(self, name: str, data: str, is_dialled: bool = False) -> ServiceInstance:
+    def _instance(self, name: str, data: str | Path, is_dialled: bool = False) -> ServiceInstance:
         return ServiceInstance(name, free_tcp_port(), self.folder / data, free_tcp_port() if is_dialled else 0)
 
     def _start_http_proxy(self, http_port: int) -> HttpOnlyProxyProcess:
@@ -243,6 +267,14 @@ class Lab:
             "PYTHONPATH": str(CHECKOUT),
         }
 
+    def _node_environment(self, node: LabNode) -> dict[str, str]:
+        return {
+            "IVR_NODE__NAME": node.name,
+            "IVR_NODE__FOLDER": str(self.site.takes_folder.parent),
+            "IVR_ASTERISK__SYSTEM_NAME": node.name,
+            "IVR_DATABASE__URL": node.database_url,
+        }
+
     def _make_folders(self) -> None:
         """As the README has an administrator make them: data of the service's user, in a group with Asterisk's."""
         for name in ("run", "spool", "db", "log"):  # Settings are root's: root reads no others.
@@ -253,8 +285,9 @@ class Lab:
         os.chown(self.folder / "etc" / "ivr" / "secret.conf", ASTERISK_UID, SHARED_GID)
         late = [Path(environment["IVR_DATA__FOLDER"]) for environment in self._lagging_environments.values()]
         contract = [self.site.contract_instance.data] if self.site.contract_instance else []
-        for data in (self.data, *late, *contract, *(spare.data for spare in self.site.spare_instances)):
-            data.mkdir(mode=0o2750)
+        main = {self.data, self.site.takes_folder.parent}
+        for data in (*main, *late, *contract, *(spare.data for spare in self.site.spare_instances)):
+            data.mkdir(mode=0o2750, exist_ok=True)
             os.chown(data, SERVICE_UID, SHARED_GID)
             data.chmod(0o2750)
 

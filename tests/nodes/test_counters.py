@@ -16,6 +16,7 @@ from ivr.app import App
 from ivr.errors import BoxFull, NotFound, PreconditionFailed
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import Caller, ChangeReason, Folder, Message, TaskKind
+from tests.lab.admin_process import COUNTED, COUNTERS
 from tests.nodes.conftest import NewNode
 from tests.support.app_fixture import NOON, AppFixture
 
@@ -25,11 +26,6 @@ STEP = st.tuples(st.sampled_from(CHANGES), st.integers(0, 1), st.integers(0, 2),
 ROUNDS = st.lists(st.lists(STEP, min_size=2, max_size=8), min_size=1, max_size=8)
 """The changes of a round are made at the same time."""
 
-COUNTED = (
-    "SELECT box_id, folder, urgent, count(*), sum(bytes) FROM messages"
-    " WHERE bytes > 0 AND deleted_at IS NULL AND expired_at IS NULL GROUP BY box_id, folder, urgent"
-)
-COUNTERS = "SELECT box_id, folder, urgent, messages, bytes FROM folder_counters WHERE messages <> 0 OR bytes <> 0"
 WRONG_ARRIVALS = (
     "SELECT messages.box_id, arrival_seq, count(*) FROM messages LEFT JOIN arrival_sequences"
     " ON arrival_sequences.box_id = messages.box_id WHERE bytes > 0 AND deleted_at IS NULL"
