@@ -45,7 +45,7 @@ class Delivery:
         self._recordings = recordings
         self._clock = clock
         self._ids = ids
-        self.pending_deliveries = PendingDeliveries()
+        self.pending_deliveries = PendingDeliveries(takes)
 
     async def deliver(self, take: Take, mailbox: Mailbox, copies_for: Iterable[Mailbox] = ()) -> Message:
         """Turn a take into a new message, with copies for further boxes. The quota was checked before the recording.

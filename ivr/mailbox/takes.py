@@ -43,10 +43,16 @@ class TakeSource:
     caller: Caller
 
 
-class PendingDeliveries:
-    """Messages of this process that are recorded but not in their box yet: the fsync takes a moment."""
+OTHER_NODES_TIMEOUT_S = 0.5
+"""How long a sign-in waits for a message of another node, whose caller may still be speaking."""
+POLL_S = 0.05
 
-    def __init__(self) -> None:
+
+class PendingDeliveries:
+    """Messages that are recorded but not in their box yet: the fsync takes a moment."""
+
+    def __init__(self, takes: Takes) -> None:
+        self._takes = takes
         self._events_by_box: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
 
     @contextmanager
@@ -63,10 +69,12 @@ class PendingDeliveries:
                 del self._events_by_box[box_id]
 
     async def wait_until_done(self, box_id: str, timeout_s: float = 1.0) -> None:
-        """Wait until the messages pending now are in the box, at most `timeout_s` seconds.
+        """Wait until the messages pending now are in the box, at most `timeout_s` seconds; less for other nodes.
 
-        An owner who logs in right after a caller hung up then hears that message in the same call.
+        An owner who logs in right after a caller hung up then hears that message in the same call. Raises `StoreError`.
         """
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + OTHER_NODES_TIMEOUT_S
         if box_id in self._events_by_box:
             waits = [asyncio.ensure_future(done.wait()) for done in self._events_by_box[box_id]]
             try:
@@ -74,6 +82,10 @@ class PendingDeliveries:
             finally:
                 for wait in waits:
                     wait.cancel()
+        while loop.time() < deadline_s:
+            if not await self._takes.is_recorded_elsewhere(box_id):
+                break
+            await asyncio.sleep(POLL_S)
 
 
 class Takes:
@@ -225,6 +237,10 @@ class Takes:
         Of a node that is lost, or was renamed, those whose file is here.
         """
         return await self._present_here(await self._store.list_unfinished(self._node))
+
+    async def is_recorded_elsewhere(self, box_id: str) -> bool:
+        """Whether another node, which is running, records or delivers a message for the mailbox."""
+        return await self._store.is_recorded_elsewhere(box_id, self._node)
 
     def is_own(self, take: Take) -> bool:
         """Whether the Asterisk of this node records a take into the folder of this node."""

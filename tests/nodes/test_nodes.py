@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from ivr.app import App
 from ivr.audio import wav
 from ivr.errors import Conflict, NotFound, PepperChanged, SettingsError
+from ivr.mailbox import takes
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.takes import TakeSource
 from ivr.service.node_presence import NodePresence
@@ -113,6 +115,35 @@ async def test_greeting_that_awaits_its_owner_is_offered_where_it_can_be_played(
     await a.takes.mark_awaiting_owner(take)
     assert await b.takes.list_awaiting_owner(box.id) == []
     assert [found.id for found in await a.takes.list_awaiting_owner(box.id)] == [take.id]
+
+
+async def test_sign_in_waits_for_message_that_another_node_delivers(
+    app: AppFixture, new_node: NewNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(takes, "OTHER_NODES_TIMEOUT_S", 60)
+    a, b, box = new_node("a"), new_node("b"), await app.create_box()
+    await NodePresence(a).register()
+    take = await begin_take(a, box)
+    await a.delivery.pending_deliveries.wait_until_done(box.id)
+    signing_in = asyncio.create_task(b.delivery.pending_deliveries.wait_until_done(box.id))
+    await asyncio.wait({signing_in}, timeout=0.2)
+    assert not signing_in.done()
+    await a.delivery.deliver(take, box)
+    await signing_in
+    assert len(await app.messages(box)) == 1
+
+
+async def test_sign_in_waits_neither_long_nor_for_a_lost_node(
+    app: AppFixture, new_node: NewNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b, box = new_node("a"), new_node("b"), await app.create_box()
+    await NodePresence(a).register()
+    await begin_take(a, box)
+    async with asyncio.timeout(30):
+        await b.delivery.pending_deliveries.wait_until_done(box.id)  # The caller speaks for longer.
+        monkeypatch.setattr(takes, "OTHER_NODES_TIMEOUT_S", 60)
+        await age_sign(a, LOST_AFTER_S + 5)
+        await b.delivery.pending_deliveries.wait_until_done(box.id)
 
 
 # -- calls -------------------------------------------------------------------------------------------------------------

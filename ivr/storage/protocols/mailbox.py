@@ -267,6 +267,9 @@ class TakeStore(Protocol):
         After a start, those of calls that the last run did not finish.
         """
 
+    async def is_recorded_elsewhere(self, box_id: str, node: str) -> bool:
+        """Whether a node that is running, other than `node`, has a take of a message for a mailbox."""
+
 
 class MediaStore(Protocol):
     """Greetings and names."""

@@ -77,6 +77,14 @@ class SqliteTakes:
         values = (TakeState.AWAITING_OWNER, node, LOST_AFTER_S)
         return [_take_from_row(row) for row in await self._database.read(lambda c: c.execute(sql, values).fetchall())]
 
+    async def is_recorded_elsewhere(self, box_id: str, node: str) -> bool:
+        sql = (
+            "SELECT 1 FROM takes JOIN nodes ON nodes.name = takes.node WHERE box_id = ? AND state <> ? AND purpose = ?"
+            f" AND node <> ? AND seen_at >= {DATABASE_TIME} - ? LIMIT 1"
+        )
+        values = (box_id, TakeState.AWAITING_OWNER, RecordingPurpose.MESSAGE, node, LOST_AFTER_S)
+        return await self._database.read(lambda c: c.execute(sql, values).fetchone()) is not None
+
 
 def _take_from_row(row: sqlite3.Row) -> Take:
     return Take(
