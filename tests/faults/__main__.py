@@ -44,7 +44,7 @@ def main() -> int:
     parser.add_argument("--only", type=int, default=None)
     parser.add_argument("--nodes", type=int, default=0, help="nodes that share the mailboxes")
     options = parser.parse_args()
-    for number in (signal.SIGTERM, signal.SIGHUP):  # They end labs as Ctrl-C does.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # All end labs as Ctrl-C does.
         signal.signal(number, signal.default_int_handler)
     if reason := unavailable_reason() or (options.nodes and database_pair.unavailable_reason()):
         print(f"no crash harness: {reason}", file=sys.stderr)
@@ -114,12 +114,16 @@ def run_nodes(plans: list[NodeRunPlan], nodes: int) -> int:
 def run_site(plans: Sequence[NodeRunPlan], nodes: int) -> int:
     """Make these runs at one site; gives how many have failed."""
     site = NodeSite(nodes, runs=len(plans))
-    failed = len(plans)
+    keep_logs = True
     try:
         site.start()
         failed = asyncio.run(count_failed_runs(plans, site))
-    finally:  # Also after Ctrl-C, when no thread of a run is left.
-        site.stop(keep_logs=failed > 0)
+        keep_logs = failed > 0
+    except KeyboardInterrupt:
+        keep_logs = False
+        raise
+    finally:  # No thread of a run is left here.
+        site.stop(keep_logs=keep_logs)
     if failed:
         print(f"Logs are in {', '.join(str(lab.folder) for lab in site.labs)}", file=sys.stderr)
     return failed

@@ -1,7 +1,7 @@
 """PostgreSQL as sites run it for several nodes: a primary, its synchronous standby, and haproxy in front of both.
 
 All are in a network namespace of their own. Each node has a link to it, which can be cut: answers are lost then, and
-nobody is told.
+no end of it gets a sign.
 """
 
 from __future__ import annotations
