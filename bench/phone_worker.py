@@ -95,7 +95,7 @@ class AudioListener:
             if first.name == self._target.you_have_prompt:  # Not where the sentence is one recording.
                 number = self._vocabulary[self._target.number_prompt]
                 second = await call.wait_for_clip(number, after_s=first.end_s - 0.1)
-                begin_s = _first_sound_s(second, self._vocabulary[second.name])
+                begin_s = first_sound_s(second, self._vocabulary[second.name])
                 figures["gap between two words"] = 1000 * (begin_s - first.end_s)
             return figures
         finally:
@@ -116,7 +116,7 @@ class AudioListener:
             following = await call.wait_for_clip(word, after_s=max(audio.start_s + 0.2, call.position_s - 0.3))
             return {
                 "dial to first word, own phone": 1000 * (first_word - dialled),
-                "key to next prompt's first frame": 1000 * (_packet_arrival(call, following.start_s) - pressed),
+                "key to next prompt's first frame": 1000 * (packet_arrival(call, following.start_s) - pressed),
                 "key to next sound": 1000 * (self._sound_arrival(call, following) - pressed),
             }
         finally:
@@ -164,7 +164,7 @@ class AudioListener:
         raise last
 
     def _sound_arrival(self, call: PhoneCall, heard: RecognisedClip) -> float:
-        return _packet_arrival(call, _first_sound_s(heard, self._vocabulary[heard.name]))
+        return packet_arrival(call, first_sound_s(heard, self._vocabulary[heard.name]))
 
     async def _delete_only_message(self, owner: PhoneCall) -> None:
         """Delete the one message there is, so that the next caller finds the box as this one did."""
@@ -180,12 +180,12 @@ async def _wait_for_sound(call: PhoneCall) -> None:
         await asyncio.sleep(0.002)
 
 
-def _first_sound_s(heard: RecognisedClip, clip: Clip) -> float:
+def first_sound_s(heard: RecognisedClip, clip: Clip) -> float:
     """Where its first sound is: clips begin with some silence of their own."""
     return heard.start_s + Template(clip).start / RATE
 
 
-def _packet_arrival(call: PhoneCall, second: float) -> float:
+def packet_arrival(call: PhoneCall, second: float) -> float:
     """The monotonic second at which the packet came that has this second of the audio."""
     sample = round(second * RATE)
     return next(a.arrival_s for a in reversed(call.arrivals) if a.position <= sample)
