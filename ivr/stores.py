@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ivr.asterisk_secret import AsteriskSecret
@@ -12,7 +13,6 @@ from ivr.clock import Clock, SystemClock
 from ivr.directory.audit_log import AuditLog
 from ivr.directory.pin_lockout import PinLockout
 from ivr.directory.secret_store import SecretStore
-from ivr.errors import SettingsError
 from ivr.health.facts import FileId, HealthFacts, HealthLimits, file_id
 from ivr.health.monitor import HealthMonitor
 from ivr.ids import IdGenerator
@@ -21,6 +21,7 @@ from ivr.settings import Settings
 from ivr.storage.audio_folder import Recordings
 from ivr.storage.data_folder import database_path, state_folder, verify_layout
 from ivr.storage.database import Database
+from ivr.storage.engine import parse_database_url
 from ivr.storage.process_locks import ProcessLocks
 from ivr.storage.protocols import (
     AudioStore,
@@ -42,6 +43,7 @@ from ivr.storage.protocols import (
     PersonStore,
     ProvisioningStore,
     RetentionStore,
+    RowMove,
     StatisticsStore,
     UndeliveredMailStore,
 )
@@ -127,13 +129,14 @@ class Stores:
     @cached_property
     def database_url(self) -> DatabaseUrl:
         """The address of the database in PostgreSQL. Raises `SettingsError`."""
-        try:
-            from ivr.storage.postgresql.url import DatabaseUrl
-        except ImportError as error:
-            raise SettingsError(
-                f"database.url needs the library psycopg ({error}): pip install 'ivr-voicemail[scale]'"
-            ) from error
-        return DatabaseUrl(self.settings.database.url)
+        return parse_database_url(self.settings.database.url, "database.url")
+
+    def row_move(self, target: str | Path) -> RowMove:
+        """Return the move of all rows to an address of PostgreSQL, or to a data folder. Raises `SettingsError`."""
+        from ivr.storage.row_move import create_row_move
+
+        data = self.settings.data
+        return create_row_move(self.settings.database.url or data.folder, target, data.busy_timeout_ms)
 
     def _measure_write(self, duration_s: float) -> None:
         """Called in the writer's thread after each change. The stores alone measure nothing."""

@@ -20,6 +20,7 @@ _COMMANDS = {
     "purge": "maintenance.purge",
     "maintain": "maintenance.maintain",
     "migrate": "maintenance.migrate",
+    "move-store": "move_store.move_store",
 }
 """The function in `ivr.cli` of each command without subcommands."""
 _GROUPS = {

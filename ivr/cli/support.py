@@ -41,8 +41,8 @@ EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
 INTERRUPTED_EXIT_CODE = 130
 EXIT_STATUS = {
     0: "done",
-    1: "any other error, `no` to a question, or something that `doctor`, `backup`, `box export` or"
-    " `import verify` has found wrong",
+    1: "any other error, `no` to a question, or something that `doctor`, `backup`, `box export`,"
+    " `import verify` or `move-store --check` has found wrong",
     2: "wrong input: an option, a value, or a question that nothing can answer without a terminal",
     3: "there is no such account, user, box, message, file, or database; after `import`: with warnings",
     4: "a conflict: it exists already, is still in use, or the box is full; after `import`: something stays behind",

@@ -22,6 +22,7 @@ CHECKS: tuple[Callable[[Installation], Iterator[Finding]], ...] = (
     host.check_health,
     host.check_secret_files,
     host.check_database,
+    host.check_server_clock,
     check_api_keys,
     notifications.check_outbox,
     notifications.check_webhooks,

@@ -100,6 +100,22 @@ def check_database(installation: Installation) -> Iterator[Finding]:
         yield ok("database", f"{counts}, {len(snapshot.endpoints)} endpoints")
 
 
+MAX_CLOCK_DIFFERENCE_S = 60
+
+
+def check_server_clock(installation: Installation) -> Iterator[Finding]:
+    """Check that the clocks of this machine and of PostgreSQL agree: nodes with another time store other times."""
+    lead_s = installation.snapshot.clock_lead_s if installation.snapshot else 0
+    if abs(lead_s) > MAX_CLOCK_DIFFERENCE_S:
+        yield problem(
+            "clock",
+            f"the clock of this machine is {abs(lead_s)} s {'behind' if lead_s > 0 else 'before'} that of PostgreSQL:"
+            " messages of this node are sorted and expire at the wrong time",
+            "set both clocks, here and on the machine of PostgreSQL: timedatectl set-ntp true",
+            command="timedatectl set-ntp true",
+        )
+
+
 def check_ffmpeg(installation: Installation) -> Iterator[Finding]:
     """Check that ffmpeg is installed, which decodes uploads and encodes M4A, and that a file cannot misuse it."""
     found = installation.host.find_program("ffmpeg")

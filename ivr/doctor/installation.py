@@ -66,6 +66,8 @@ class DatabaseSnapshot:
     api_keys: Sequence[Token] = ()
     """Tokens of programs that were not revoked; they may have expired."""
     nodes: Sequence[NodeStatus] = ()
+    clock_lead_s: int = 0
+    """Seconds by which the clock of the database's server is before that of this machine; negative: behind it."""
     given_up_tasks: Sequence[OutboxTask] = ()
     """Mails, calls, lights and webhooks that are no longer retried, oldest first."""
 
@@ -132,6 +134,7 @@ async def read_database_snapshot(app: App) -> DatabaseSnapshot:
     users = [user for account in accounts for user in await app.directory.users(account.id)]
     boxes = [box.settings for account in accounts for box in await app.boxes.list_by_account(account.id)]
     newest = await app.overview.newest_message_at()
+    server_time = await app.health_store.server_time()
     return DatabaseSnapshot(
         accounts=accounts,
         users=users,
@@ -142,6 +145,7 @@ async def read_database_snapshot(app: App) -> DatabaseSnapshot:
         newest_message_at=newest,
         api_keys=[token for account in accounts for token in await app.tokens.list_api_keys(account.id)],
         nodes=await app.node_store.list_nodes(),
+        clock_lead_s=0 if server_time is None else server_time - int(app.clock.now()),
         given_up_tasks=await app.outbox.list_tasks(given_up_only=True),
     )
 

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from ivr.errors import SettingsError
+
+if TYPE_CHECKING:
+    from ivr.storage.postgresql.url import DatabaseUrl
 
 
 def is_postgresql(connection: Any) -> bool:
     """Return whether statements of this connection, or of these tables, are executed by PostgreSQL."""
     return getattr(connection, "is_postgresql", False) is True
+
+
+def parse_database_url(url: str, name: str) -> DatabaseUrl:
+    """Return the address of PostgreSQL that is written in the setting or option `name`. Raises `SettingsError`."""
+    try:
+        from ivr.storage.postgresql.url import DatabaseUrl
+    except ImportError as error:
+        remedy = "pip install 'ivr-voicemail[scale]'"
+        raise SettingsError(f"{name} needs the library psycopg ({error}): {remedy}") from error
+    return DatabaseUrl(url, name)

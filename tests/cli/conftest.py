@@ -13,6 +13,7 @@ import pytest
 import structlog
 from typer.testing import CliRunner, Result
 
+from ivr.audio import wav
 from tests.support.all_commands import command
 from tests.support.service_site import Site
 
@@ -78,3 +79,11 @@ def site(created_site: Site, tmp_path: Path) -> Site:
 
 def parse_json(result: Result) -> Any:
     return json.loads(result.stdout)
+
+
+@pytest.fixture
+def hello(tmp_path: Path) -> Path:
+    """One second of sound."""
+    file = tmp_path / "hello.wav"
+    wav.write(file, b"\x10\x20" * 8000)
+    return file

@@ -36,7 +36,7 @@ DELETING = {
 }
 """The commands that delete or replace something, with their arguments."""
 HARMLESS = {
-    "": "serve doctor install watch phone demo apply restore maintain",
+    "": "serve doctor install watch phone demo apply restore maintain move-store",
     "account": "create list show set unlock",
     "user": "create list show set",
     "endpoint": "add list secret",

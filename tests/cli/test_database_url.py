@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from tests.cli.conftest import Ivr
-from tests.support.postgresql_server import PostgresqlServer, find_program
+from tests.support.postgresql_server import PASSWORD, PostgresqlServer, find_program
 
 
 @pytest.fixture
@@ -69,3 +69,42 @@ def test_doctor_names_what_is_wrong_with_the_database_and_its_remedy(
         assert what in problem
         assert remedy in advised
         assert "wrong@" not in line
+
+
+@pytest.mark.parametrize(("shift", "what"), [("+", "3600 s behind"), ("-", "3600 s before")])
+def test_doctor_compares_the_clock_with_that_of_the_server(
+    ivr_on_postgresql: Ivr, postgresql: PostgresqlServer, monkeypatch: pytest.MonkeyPatch, shift: str, what: str
+) -> None:
+    ivr_on_postgresql("account", "create", "demo")
+    assert "that of PostgreSQL" not in ivr_on_postgresql("doctor", fails=1).output
+    with postgresql.connect("commands") as connection:
+        connection.execute(
+            "CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS"
+            f" $$SELECT pg_catalog.clock_timestamp() {shift} interval '1 hour'$$".encode()
+        )
+    url = f"{postgresql.url('commands')}&options=-c%20search_path%3Dpublic,pg_catalog"
+    monkeypatch.setenv("IVR_DATABASE__URL", url)
+    output = ivr_on_postgresql("doctor", fails=1).output
+    line = next(line for line in output.splitlines() if "that of PostgreSQL" in line)
+    assert what in line or "3601 s" in line or "3599 s" in line
+    assert line.startswith("problem  clock")
+    assert "timedatectl set-ntp true" in line
+
+
+def test_doctor_names_a_newer_database_and_missing_rights(
+    ivr_on_postgresql: Ivr, postgresql: PostgresqlServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ivr_on_postgresql("account", "create", "demo")
+    url = postgresql.url("commands")
+    password = PASSWORD.replace(" ", "%20")
+    monkeypatch.setenv("IVR_DATABASE__URL", url.replace("ivr@", f"site:{password}@"))
+    output = ivr_on_postgresql("doctor", fails=1).output
+    assert "PostgreSQL refuses a statement" in output
+    assert "ALTER DATABASE name OWNER TO user" in output
+    assert PASSWORD not in output
+    monkeypatch.setenv("IVR_DATABASE__URL", url)
+    with postgresql.connect("commands") as connection:
+        connection.execute("INSERT INTO migrations VALUES (999, '0999-later', 0)")
+    output = ivr_on_postgresql("doctor", fails=1).output
+    assert "was migrated by a newer version of ivr (0999-later" in output
+    assert "install the newer version" in output

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from ivr.audio import wav
 from tests.cli.conftest import Ivr, parse_json
 from tests.cli.test_help import COMMANDS
 
@@ -67,11 +66,3 @@ def test_message_is_marked(populated_ivr: Ivr, hello: Path) -> None:
     marked = parse_json(populated_ivr(*mark, "--not-urgent", "--label", "Work", "--label", "Offers", "--json"))
     assert (marked["urgent"], marked["labels"]) == (False, ["Work", "Offers"])
     assert parse_json(populated_ivr(*mark, "--no-labels", "--json"))["labels"] == []
-
-
-@pytest.fixture
-def hello(tmp_path: Path) -> Path:
-    """One second of sound."""
-    file = tmp_path / "hello.wav"
-    wav.write(file, b"\x10\x20" * 8000)
-    return file

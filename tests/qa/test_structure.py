@@ -61,6 +61,8 @@ SHARED_MODULE_NAMES = {
     "protocol": "what is sent and received: FastAGI, ARI",
     "provisioning": "rules, records, statements",
     "retention": "store protocol, statements",
+    "row_move": "store protocol, and what copies and compares",
+    "rows": "all rows of a database: SQLite, PostgreSQL",
     "server": "the side that listens: FastAGI, ARI, REST",
     "service": "the running service, and the doctor's check of it",
     "settings": "one for each section of ivr.toml",

@@ -270,3 +270,14 @@ async def test_call_queries_use_indexes(app: AppFixture) -> None:
     for statement in selects:
         plan = await app.container.database.read(partial(query_plan, statement))
         assert all(step.startswith("SEARCH") for step in plan), f"{plan}: {statement}"
+
+
+async def test_transfer_is_a_change_of_both_mailboxes_for_the_pages_that_show_them(app: AppFixture) -> None:
+    box, other = await app.create_box("1000"), await app.create_box("1001")
+    message = await insert_message(app, box)
+    changes = app.container.mailbox_changes
+    before = await changes.count([box.id, other.id])
+    await app.container.messages.transfer_to_box(message, other.id, "1001@demo.example")
+    after = await changes.count([box.id, other.id])
+    assert after[box.id] > before[box.id]
+    assert after[other.id] > before[other.id]

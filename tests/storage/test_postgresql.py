@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ivr.errors import MigrationRequired, SettingsError, StoreError, StoreUnsure
+from ivr.errors import MigrationRequired, SettingsError, StoreBusy, StoreError, StoreUnsure
 from ivr.storage.database import OWN_ROWS
 from ivr.storage.postgresql.connection import ROW_NUMBER
 from ivr.storage.postgresql.database import PostgresqlDatabase
@@ -25,6 +25,7 @@ from ivr.storage.postgresql.url import DatabaseUrl
 from ivr.storage.records import Caller, ChangeReason, Folder, Message, RecordingPurpose, Take, TaskKind
 from ivr.storage.sqlite import message_rows
 from ivr.storage.sqlite.database import SqliteDatabase
+from ivr.storage.sqlite.migrations import MIGRATIONS
 from ivr.storage.sqlite.takes import SqliteTakes
 from tests.support.app_fixture import NOON, AppFixture
 from tests.support.postgresql_server import PASSWORD, PostgresqlServer
@@ -108,6 +109,34 @@ def test_database_of_an_earlier_version_is_migrated_only_when_asked(postgresql: 
     assert migration.run() is not None
     assert migration.run() is None
     PostgresqlDatabase(address, connections=2).close()
+
+
+def add_column(tables: Any) -> None:
+    tables.execute("ALTER TABLE arrival_sequences ADD COLUMN later TEXT")
+
+
+async def test_node_with_newer_code_migrates_while_another_node_goes_on(postgresql: PostgresqlServer) -> None:
+    """What only adds to the schema leaves the older node at work, and lets it start again."""
+    with postgresql.connect("postgres") as connection:
+        connection.execute("CREATE DATABASE rolling OWNER ivr")
+    address = DatabaseUrl(postgresql.url("rolling"))
+    later, addition = {**MIGRATIONS, "0999-later": add_column}, frozenset({"0999-later"})
+    with closing(PostgresqlDatabase(address, connections=2)) as older:
+        await older.write(insert("a"))
+        for _ in range(10):  # psycopg prepares a statement that it has seen five times.
+            await older.read(lambda c: c.execute("SELECT * FROM arrival_sequences").fetchall())
+        with pytest.raises(StoreBusy, match="stop the services of all nodes"):
+            PostgresqlMigration(address, later, frozenset()).run()
+        assert PostgresqlMigration(address, later, addition).run() is not None
+
+        rows = await older.read(lambda c: c.execute("SELECT * FROM arrival_sequences").fetchall())
+        assert [row["box_id"] for row in rows] == ["a"]
+        await older.write(insert("b"))
+        await older.verify_writable()
+    with closing(PostgresqlDatabase(address, connections=2)) as again:
+        assert await again.read(fetch_count(again)) == 2
+        with pytest.raises(StoreBusy):
+            PostgresqlMigration(address, {**later, "1000-less": add_column}, addition).run()
 
 
 # -- commits -----------------------------------------------------------------------------------------------------------

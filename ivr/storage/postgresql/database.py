@@ -25,7 +25,7 @@ from ivr.errors import StoreError, StoreUnsure
 from ivr.precedence import is_background
 from ivr.storage.database import OWN_ROWS, Transaction
 from ivr.storage.postgresql.connection import PostgresqlConnection
-from ivr.storage.postgresql.error_translation import TRANSIENT, is_lost, translate_postgresql_error
+from ivr.storage.postgresql.error_translation import TRANSIENT, is_lost, is_outdated_plan, translate_postgresql_error
 from ivr.storage.postgresql.schema import prepare_schema, read_applied, verify_schema
 from ivr.storage.postgresql.url import DatabaseUrl
 
@@ -104,7 +104,7 @@ class PostgresqlDatabase:
     async def verify_writable(self) -> None:
         """Change no row in a transaction for changes. Raises as `write` does, and `StoreError` for a newer schema."""
 
-        def change_no_row(connection: sqlite3.Connection) -> list[str]:
+        def change_no_row(connection: sqlite3.Connection) -> dict[str, bool]:
             connection.execute("UPDATE messages SET revision = revision WHERE false")
             return read_applied(cast("PostgresqlConnection", connection).driver)
 
@@ -231,7 +231,7 @@ class PostgresqlDatabase:
 
     def _may_repeat(self, error: Exception, connection: PostgresqlConnection, attempt: int) -> bool:
         """Return whether a transaction that was not committed may succeed when it is repeated."""
-        if is_lost(error, connection.driver):
+        if is_lost(error, connection.driver) or is_outdated_plan(error):
             self._forget(connection)
             return attempt < ATTEMPTS
         if isinstance(error, TRANSIENT) and attempt < ATTEMPTS:

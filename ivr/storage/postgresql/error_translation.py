@@ -44,8 +44,8 @@ _BY_TEXT = tuple(
 """Errors of connecting have no code: the server has not answered a statement yet."""
 
 
-def translate_postgresql_error(error: Exception, where: str = "") -> StoreError:
-    """Translate an error to a `StoreError` that says what to do. `where`: the address in database.url."""
+def translate_postgresql_error(error: Exception, where: str = "", source: str = "database.url") -> StoreError:
+    """Translate an error to a `StoreError` that says what to do. `where`: the address, `source`: where that is set."""
     if isinstance(error, sqlite3.Error) and isinstance(error.__cause__, psycopg.Error):
         error = error.__cause__
     text = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -60,10 +60,15 @@ def translate_postgresql_error(error: Exception, where: str = "") -> StoreError:
         for pattern, what, remedy in _BY_TEXT:
             if pattern.search(str(error)):
                 return StoreError(f"{what} ({details}): {remedy}")
-        return StoreError(f"PostgreSQL does not answer ({details}): start it, or correct database.url")
+        return StoreError(f"PostgreSQL does not answer ({details}): start it, or correct {source}")
     return StoreError(f"the database failed ({details})")
 
 
 def is_lost(error: Exception, connection: psycopg.Connection[object]) -> bool:
     """Return whether an error has ended the connection."""
     return connection.closed or connection.broken or isinstance(error, errors.AdminShutdown | errors.CrashShutdown)
+
+
+def is_outdated_plan(error: Exception) -> bool:
+    """Return whether a newer service has added a column to what a prepared statement returns."""
+    return isinstance(error, errors.FeatureNotSupported) and "cached plan" in str(error)

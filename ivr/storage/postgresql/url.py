@@ -22,14 +22,18 @@ DEFAULTS = {
 
 
 class DatabaseUrl:
-    """Address and options of a database, as libpq takes them. As a text it has no password."""
+    """Address and options of a database, as libpq takes them. As a text it has no password.
 
-    def __init__(self, url: str) -> None:
+    `source`: the setting or option that it comes from, as messages name it.
+    """
+
+    def __init__(self, url: str, source: str = "database.url") -> None:
+        self._source = source
         try:
             options = {key: str(value) for key, value in conninfo.conninfo_to_dict(url).items()}
         except psycopg.ProgrammingError as error:
             raise SettingsError(
-                f"database.url is no address of PostgreSQL ({str(error).strip()}): write it as"
+                f"{source} is no address of PostgreSQL ({str(error).strip()}): write it as"
                 " postgresql://user:password@host/database"
             ) from error
         self._options = {**DEFAULTS, **options}
@@ -52,4 +56,4 @@ class DatabaseUrl:
         try:
             return psycopg.connect(conninfo.make_conninfo(**self._options), autocommit=True)
         except psycopg.Error as error:
-            raise translate_postgresql_error(error, self._text) from error
+            raise translate_postgresql_error(error, self._text, self._source) from error

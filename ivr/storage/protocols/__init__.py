@@ -34,6 +34,7 @@ from ivr.storage.protocols.nodes import LeaseStore, NodeStore
 from ivr.storage.protocols.outbox import MwiStore, OnCommit, OutboxStore, Transaction, UndeliveredMailStore
 from ivr.storage.protocols.persons import PersonStore
 from ivr.storage.protocols.retention import RetentionStore
+from ivr.storage.protocols.row_move import RowMove
 from ivr.storage.protocols.statistics import MailboxChangeStore, OverviewStore, StatisticsStore
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "PersonStore",
     "ProvisioningStore",
     "RetentionStore",
+    "RowMove",
     "SecretHashStore",
     "StatisticsStore",
     "TakeStore",

@@ -20,5 +20,8 @@ class HealthStore(Protocol):
     async def newest_message_at(self) -> int:
         """Return the Unix time at which the newest message was stored; 0 if there is none."""
 
+    async def server_time(self) -> int | None:
+        """Return the Unix time by the clock of the database's server; None: it has that of this machine."""
+
     async def zones(self) -> list[ZoneUse]:
         """Return each time zone in use once, with one account, user or box that uses it."""

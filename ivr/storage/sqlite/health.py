@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from ivr.storage.database import Database
+from ivr.storage.database import DATABASE_TIME, Database
+from ivr.storage.engine import is_postgresql
 from ivr.storage.records import ZoneUse
 from ivr.storage.sqlite.calls import SqliteOverview
 from ivr.storage.sqlite.migrations import SCHEMA_VERSION
@@ -35,6 +36,14 @@ class SqliteHealth:
 
     async def newest_message_at(self) -> int:
         return await self._overview.newest_message_at()
+
+    async def server_time(self) -> int | None:
+        def read_time(connection: sqlite3.Connection) -> int | None:
+            if not is_postgresql(connection):
+                return None
+            return int(connection.execute(f"SELECT {DATABASE_TIME}").fetchone()[0])
+
+        return await self._database.read(read_time)
 
     async def zones(self) -> list[ZoneUse]:
         return await self._database.read(_read_zones)

@@ -196,6 +196,12 @@ def set_box(connection: sqlite3.Connection, message: Message, box_id: str, to_ur
         " WHERE id = ?",
         (box_id, to_uri, json.dumps([*message.history, message.box_id]), now, box_id, message.id),
     )
+    for changed in (message.box_id, box_id):  # The triggers count what happens within one mailbox.
+        connection.execute(
+            "INSERT INTO mailbox_changes VALUES (?, ?, 1)"
+            " ON CONFLICT (box_id) DO UPDATE SET changes = mailbox_changes.changes + 1",
+            (changed, message.account_id),
+        )
 
 
 def set_transcription(connection: sqlite3.Connection, message: Message, transcription: str) -> None:

@@ -41,7 +41,7 @@ class DatabaseSchema:
         """Return what `migrate` would do; nothing is changed. Raises `NotFound`, `StoreError`."""
         if not self._path.exists():
             raise NotFound(f"{self._path} does not exist: there is nothing to migrate")
-        with self._translated_errors(), closing(self._connect()) as connection:
+        with self._translated_errors(), closing(self.connect()) as connection:
             version = read_schema_version(connection)
             applied = _applied_migrations(connection)
         is_in_use = SqliteDatabaseFile().is_in_use(self._path)
@@ -67,7 +67,7 @@ class DatabaseSchema:
         """
         if not self._path.exists():
             return None
-        with self._translated_errors(), closing(self._connect()) as connection:
+        with self._translated_errors(), closing(self.connect()) as connection:
             version = read_schema_version(connection)
         if version > SCHEMA_VERSION:
             raise newer_schema_error(self._path, version)
@@ -81,7 +81,7 @@ class DatabaseSchema:
             )
         from sqlite_utils import Database as Tables
 
-        with self._translated_errors(), closing(self._connect(exclusive=True)) as connection:
+        with self._translated_errors(), closing(self.connect(exclusive=True)) as connection:
             if plan.copy:
                 self._copy_to(connection, plan.copy)
             apply_migrations(Tables(connection))
@@ -95,7 +95,7 @@ class DatabaseSchema:
         `before` is called when no other process has the database open. Raises `StoreBusy` if another one has,
         `StoreError`.
         """
-        with self._translated_errors(), closing(self._connect(exclusive=True)) as connection:
+        with self._translated_errors(), closing(self.connect(exclusive=True)) as connection:
             connection.execute("PRAGMA journal_mode = DELETE")  # All of it is in the one file then.
             before()
             for copy in sorted(self._path.parent.glob(f"{self._path.name}.schema-*")):
@@ -116,10 +116,10 @@ class DatabaseSchema:
             raise NotFound(f"{self._path.parent} contains no copy of an earlier schema: restore a backup")
         newer = _free_copy_name(self._path, plan.version)
         draft = _draft_of(self._path)
-        with self._translated_errors(), closing(self._connect(exclusive=True)) as connection:
+        with self._translated_errors(), closing(self.connect(exclusive=True)) as connection:
             connection.execute("PRAGMA journal_mode = DELETE")  # All of it is in the one file then.
             shutil.copyfile(plan.earlier_copy, draft)
-            _finish_file(draft)
+            finish_file(draft)
             # Each step leaves a database at its path; the links are the same file until the last step replaces one.
             os.link(self._path, newer)
             draft.rename(self._path)
@@ -131,7 +131,7 @@ class DatabaseSchema:
         """Return the schema version in the name of a copy."""
         return int(copy.name.rpartition("-")[2].partition(".")[0])
 
-    def _connect(self, *, exclusive: bool = False) -> sqlite3.Connection:
+    def connect(self, *, exclusive: bool = False) -> sqlite3.Connection:
         """Connect; with `exclusive`, only if no other process has the database open, and keep all others out."""
         timeout_s = self._busy_timeout_ms / 1000
         connection = sqlite3.connect(self._path, timeout=timeout_s, isolation_level=None)
@@ -158,7 +158,7 @@ class DatabaseSchema:
         draft.unlink(missing_ok=True)
         with closing(sqlite3.connect(draft)) as copy:
             connection.backup(copy)
-        _finish_file(draft)
+        finish_file(draft)
         draft.rename(target)
         fsync(target.parent)
 
@@ -234,7 +234,7 @@ def _draft_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.draft")
 
 
-def _finish_file(path: Path) -> None:
+def finish_file(path: Path) -> None:
     """Give a copy its mode and owner, and sync it."""
     path.chmod(FILE_MODE)
     inherit_owner(path)

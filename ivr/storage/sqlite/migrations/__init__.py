@@ -39,6 +39,12 @@ MIGRATIONS: Mapping[str, Callable[[Tables], None]] = {
     "0023-edge-recordings": changes.create_edge_recordings,
 }
 """The names are stored in existing databases, and therefore never change."""
+ADDITIONS = frozenset({"0023-edge-recordings"})
+"""Migrations that only add: tables, indexes, triggers, and columns that may be NULL.
+
+Services of the version before go on beside them, so nodes on PostgreSQL are upgraded one after the other. What a
+migration replaces is removed by one of the next release, which is no addition.
+"""
 SCHEMA_VERSION = len(MIGRATIONS)
 """Stored as PRAGMA user_version, so that a process need not load sqlite-utils for a database that is up to date."""
 
