@@ -66,7 +66,7 @@ async def _phone_lights(app: App, box: Mailbox, usage: dict[str, BoxUsage]) -> l
         why = ", ".join(
             f"{one.number}: {usage[one.id].counts.new} new"
             for one in boxes
-            if one.settings.has_owner_rights(user.id) and one.id in usage
+            if one.settings.enabled and one.settings.has_owner_rights(user.id) and one.id in usage
         )
         states = await app.mwi_targets.for_users([user.id])
         rows += [_light_row(state.mailbox, f"phone of {user.name}", state.new, state.old, why) for state in states]

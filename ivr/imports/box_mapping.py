@@ -14,6 +14,7 @@ from ivr.mailbox.box_settings import leave_out_invalid
 from ivr.mailbox.pin_strength import find_weakness
 from ivr.provisioning.people import BoxEntry, PeopleRow, UserEntry
 from ivr.validation import addresses, names, numbers
+from ivr.validation.time_zones import time_zone
 
 MAX_MESSAGE_COUNT = 10**6
 """The largest limit that a mailbox can have here."""
@@ -268,7 +269,7 @@ def _add_time_zone(zone: str, conf: VoicemailConf, fields: dict[str, Any], warn:
         warn(f"tz={zone} is not in [zonemessages]: the time zone of the account is used")
         return
     try:
-        fields["timezone"] = names.time_zone(name)
+        fields["timezone"] = time_zone(name)
     except BadInput as error:
         warn(f"tz={zone}: {error}")
 

@@ -82,7 +82,7 @@ class BoxSettings(SettingsDocument):
     """None or "inherit": the time zone of the owner, else of the account."""
 
     enabled: bool = True
-    """False: to callers and at the phone there is no such mailbox; its messages stay."""
+    """False: to callers and at the phone there is no such mailbox, and no light counts it; its messages stay."""
     in_directory: bool = True
     """Whether callers find the owner when they dial by name."""
 

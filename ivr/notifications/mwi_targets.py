@@ -46,7 +46,7 @@ class MwiTargets:
         await self._store.record_published([box.box_id for box in boxes], int(now))
 
     async def for_users(self, user_ids: Iterable[str]) -> list[MwiState]:
-        """Return the lights of the phones of these users: the sum over all mailboxes that each owns or shares."""
+        """Return the lights of the phones of these users: the sum over all enabled mailboxes of each."""
         counts = await self._store.endpoints_of_users(self._system, user_ids)
         return [state for _, state in self._endpoint_states(counts)]
 
@@ -68,7 +68,7 @@ class MwiTargets:
         return system == self._system
 
     def _box_mwi(self, box: BoxMwiCounts) -> BoxMwi:
-        new, saved = (0, 0) if box.is_deleted else (box.new, box.saved)
+        new, saved = (box.new, box.saved) if box.is_enabled and not box.is_deleted else (0, 0)
         names = () if box.is_deleted and box.is_number_in_use else self._mailbox_names(box)
         return BoxMwi(box.box_id, box.user_ids, tuple(MwiState(name, new, saved) for name in names))
 

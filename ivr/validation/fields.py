@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from pydantic_core import PydanticCustomError
 
 from ivr.errors import BadInput
-from ivr.validation import addresses, names, numbers, text
+from ivr.validation import addresses, names, numbers, text, time_zones
 
 STORED = "stored"
 """Context of `model_validate` for documents that come from the database."""
@@ -120,10 +120,10 @@ CountryCode = Annotated[str, checked(numbers.country_code)]
 DialPrefix = Annotated[str, checked(numbers.dial_prefix)]
 DialplanContext = Annotated[str, checked(numbers.dialplan_context)]
 MwiTarget = Annotated[str, checked(numbers.mwi_target)]
-TimeZone = Annotated[str, checked(names.time_zone), _documented(example="Europe/Berlin")]
+TimeZone = Annotated[str, checked(time_zones.time_zone), _documented(example="Europe/Berlin")]
 BoxTimeZone = Annotated[
     str,
-    checked(lambda text: text if text == names.INHERIT else names.time_zone(text)),
+    checked(lambda text: text if text == time_zones.INHERIT else time_zones.time_zone(text)),
     _documented(example="Europe/Berlin"),
 ]
 LanguageCode = Annotated[str, checked(names.language_code), _documented(example="en")]

@@ -1,65 +1,22 @@
-"""Names: of realms, endpoints, API users, recordings, time zones and languages; keys of settings."""
+"""Names: of realms, endpoints, API users, recordings and languages; keys of settings."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable
-from difflib import get_close_matches
-from functools import cache
-from zoneinfo import ZoneInfo, available_timezones
+from collections.abc import Collection
 
 from ivr.errors import BadInput
 from ivr.validation.text import has_control_characters, has_invisible_characters, to_single_line
-
-INHERIT = "inherit"
-"""A time zone of a mailbox that means: that of the owner or account."""
-MAX_TIMEZONE_LENGTH = 32
-"""Of Kazoo; the longest name of the IANA database has 32 characters."""
 
 MAX_NAME_LENGTH = 128
 MAX_LANGUAGE_LENGTH = 35
 """Of a tag with language, script, region and variants (RFC 5646)."""
 
-_TIMEZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
-_OFFSET = re.compile(r"[+-] ?[0-9]{1,2}(:?[0-9]{2})?$")
-_NO_TIMEZONES = ("Factory", "localtime", "posixrules")
 _REALM = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,78}[A-Za-z0-9])?")
 _ENDPOINT = re.compile(r"[A-Za-z0-9_.+*#!-]{1,40}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8})*")
 _MEDIA_ID = re.compile(r"[A-Za-z0-9_-]{32}")
-
-
-def time_zone(text: str) -> str:
-    """Return the name of an existing time zone, such as Europe/Berlin or UTC. Raises `BadInput`."""
-    name = text.strip()
-    if len(name) <= MAX_TIMEZONE_LENGTH and _is_time_zone(name):
-        return name
-    if _OFFSET.search(name):
-        # Etc/GMT+1 is an hour behind UTC, so the nearest name would be the wrong one.
-        shown = text[:MAX_NAME_LENGTH]
-        raise BadInput(
-            f"{shown!r} is not a time zone, since offsets know no summer time: write it as Europe/Berlin or UTC"
-        )
-    # Names of places: the hint for CEST would be EST else, which is the time of another continent.
-    suggestion = _suggest(name, (zone for zone in known_time_zones() if "/" in zone or zone == "UTC"))
-    raise BadInput(f"{text[:MAX_NAME_LENGTH]!r} is not a time zone: {suggestion}write it as Europe/Berlin or UTC")
-
-
-@cache
-def known_time_zones() -> frozenset[str]:
-    """Return the names of all time zones of the machine, read once: it takes 20 ms."""
-    return frozenset(available_timezones())
-
-
-def _is_time_zone(name: str) -> bool:
-    if not _TIMEZONE.fullmatch(name) or name.startswith(("posix/", "right/")) or name in _NO_TIMEZONES:
-        return False
-    try:
-        ZoneInfo(name)
-    except (ValueError, OSError, KeyError):
-        return False
-    return True
 
 
 def language_code(text: str) -> str:
@@ -188,11 +145,3 @@ def _is_one_letter_off(one: str, other: str) -> bool:
         return rest_short == rest_long[1:]
     exchanged = rest_long[1::-1] + rest_long[2:]
     return rest_short[1:] == rest_long[1:] or rest_short == exchanged
-
-
-def _suggest(word: str, known: Iterable[str]) -> str:
-    if len(word) > MAX_NAME_LENGTH:
-        return ""  # It resembles none, and comparing it takes long.
-    by_lower_case = {name.lower(): name for name in sorted(known)}
-    similar = get_close_matches(word.lower(), by_lower_case, n=1)
-    return f"did you mean {by_lower_case[similar[0]]}? " if similar else ""

@@ -10,7 +10,7 @@ from typing import Any
 from babel import Locale, UnknownLocaleError
 
 from ivr.mailbox.mailbox import Mailbox
-from ivr.validation.names import known_time_zones
+from ivr.validation.time_zones import known_time_zones
 
 SWITCHES = (
     "new_messages_at_once",

@@ -41,7 +41,7 @@ from ivr.provisioning.people_csv import parse_csv
 from ivr.provisioning.people_yaml import parse_yaml
 from ivr.recovery.fallback_recordings import parse_file_name
 from ivr.storage.records import Caller, OutboxTask, TaskKind
-from ivr.validation import addresses, names, numbers
+from ivr.validation import addresses, names, numbers, time_zones
 from tests.fuzz import examples
 from tests.fuzz.inputs import Repetition
 
@@ -253,9 +253,10 @@ def _names(data: bytes) -> None:
     parse_file_name(Path("/x") / (text.replace("/", "").replace("\0", "")[:255] or "x"), 0)
     names.to_realm(text, "x")
     for rule in (
-        *(names.time_zone, names.language_code, names.realm, names.endpoint_name, names.api_username, names.media_id),
+        *(names.language_code, names.realm, names.endpoint_name, names.api_username, names.media_id),
         *(names.pattern, numbers.box_number, numbers.box_alias, numbers.extension, numbers.dialplan_context),
         numbers.mwi_target,
+        time_zones.time_zone,
     ):
         _ignoring(partial(rule, text))
 

@@ -156,6 +156,30 @@ async def test_phone_of_member_shows_shared_box_while_it_is_shared(
     assert (shown_mwi["alice@ivr-phones"], shown_mwi["bob@ivr-phones"]) == ((0, 1), (1, 0))
 
 
+@pytest.mark.both_engines
+async def test_disabled_mailbox_has_no_light_and_has_it_back_when_it_is_enabled(
+    mwi_app: NotificationAppFixture, shown_mwi: dict[str, tuple[int, int]]
+) -> None:
+    """It opens for nobody at the phone, who could put the light out. The owner's other mailbox still shows its own."""
+    bob = mwi_app.bob.id
+    box = await mwi_app.create_box(owner=mwi_app.alice, shared_vmbox=True, members=[bob], numbers=["2000"])
+    other = await mwi_app.create_box("1001", owner=mwi_app.alice)
+    await mwi_app.connect_ami()
+    await mwi_app.create_message(other)
+    await mwi_app.create_message(box)
+    await mwi_app.run_until_idle()
+    lights = ("1000@ivr", "2000@ivr", "bob@ivr-phones", "alice@ivr-phones")
+    assert [shown_mwi[light] for light in lights] == [(1, 0), (1, 0), (1, 0), (2, 0)]
+    box = await mwi_app.container.boxes.patch(box, {"enabled": False})
+    await mwi_app.run_until_idle()
+    assert [shown_mwi[light] for light in lights] == [(0, 0), (0, 0), (0, 0), (1, 0)]
+    listed = await mwi_app.container.overview.snapshot(int(mwi_app.clock.now()))
+    assert [light.box for light in listed.lights] == ["1001"]
+    await mwi_app.container.boxes.patch(box, {"enabled": True})
+    await mwi_app.run_until_idle()
+    assert [shown_mwi[light] for light in lights] == [(1, 0), (1, 0), (1, 0), (2, 0)]
+
+
 async def test_renumbered_box_clears_old_mwi(
     mwi_app: NotificationAppFixture, shown_mwi: dict[str, tuple[int, int]]
 ) -> None:

@@ -67,6 +67,12 @@ def test_interval_is_used_without_schedule() -> None:
     assert plan(callback_settings(number="1", attempts=0)) is None
 
 
+def test_disabled_box_is_not_called() -> None:
+    """Who answered would hear that the mailbox cannot be opened."""
+    assert plan({**callback_settings(number="1"), "enabled": True})
+    assert plan({**callback_settings(number="1"), "enabled": False}) is None
+
+
 def test_box_without_owner_is_not_called() -> None:
     box = BoxSettings(name="Box", mailbox="1000", **callback_settings(number="1"))
     assert retry_plan_for(Mailbox("b", Account(id="a", name="demo"), None, box, VoicemailSettings()), SYSTEM) is None

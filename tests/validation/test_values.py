@@ -24,7 +24,7 @@ from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.menus.hunt import matches
 from ivr.notifications.settings import MailSettings
 from ivr.storage.records import BoxRecord
-from ivr.validation import addresses, names, numbers
+from ivr.validation import addresses, names, numbers, time_zones
 from ivr.validation.text import has_invisible_characters, to_filename_stem, to_single_line
 from tests.support.app_fixture import AppFixture
 
@@ -129,7 +129,7 @@ def test_time_zone_is_accepted_everywhere(zone: str) -> None:
 @given(st.text(max_size=12) | st.sampled_from(["posixrules", "localtime", "Factory", "right/UTC", "../UTC", "/UTC"]))
 def test_accepted_time_zone_exists_and_others_are_refused_everywhere(text: str) -> None:
     try:
-        name = names.time_zone(text)
+        name = time_zones.time_zone(text)
     except BadInput:
         for model in (Account, User):
             with pytest.raises(ValidationError, match="is not a time zone"):
@@ -139,11 +139,43 @@ def test_accepted_time_zone_exists_and_others_are_refused_everywhere(text: str) 
 
 
 @pytest.mark.parametrize(
-    ("zone", "hint"), [("utc", "UTC"), ("europe/berlin", "Europe/Berlin"), ("Europe/Berln", "Europe/Berlin")]
+    ("zone", "hint"),
+    [
+        ("utc", "UTC"),
+        ("europe/berlin", "Europe/Berlin"),
+        ("Europe/Berln", "Europe/Berlin"),
+        ("W. Europe Standard Time", "Europe/Berlin"),
+        ("(UTC-05:00) Eastern Time (US & Canada)", "America/New_York"),
+        ("(UTC+01:00) Amsterdam, Berlin, Bern, Rom", "Europe/Amsterdam"),
+        ("CEST", "Europe/Berlin, Europe/Paris or Europe/Budapest"),
+        ("MEZ", "Europe/Berlin"),
+        ("BST", "Europe/London"),
+        ("CST", "America/Chicago, Asia/Shanghai"),
+        ("India Standard Time", "Asia/Kolkata"),
+        ("New York", "America/New_York"),
+        ("Londn", "Europe/London"),
+        ("Europe/Wien", "Europe/Vienna"),
+        ("Zürich", "Europe/Zurich"),
+        ("Deutschland", "Europe/Berlin"),
+        ("Kiew", "Europe/Kyiv"),
+    ],
 )
-def test_misspelt_time_zone_is_refused_with_hint(zone: str, hint: str) -> None:
+def test_name_that_is_no_time_zone_is_refused_with_the_one_that_is_meant(zone: str, hint: str) -> None:
     with pytest.raises(ValidationError, match=f"did you mean {hint}"):
         BoxSettings(name="b", mailbox="1", timezone=zone)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Munich", "Frankfurt", "Mars/Base", "Mumbai", "DE", ""])
+def test_place_that_the_database_does_not_know_gets_no_hint_of_another_place(zone: str) -> None:
+    with pytest.raises(ValidationError, match="write the IANA name of one") as failure:
+        User(name="a", timezone=zone)
+    assert "did you mean" not in str(failure.value)
+
+
+def test_every_time_zone_that_is_proposed_is_accepted() -> None:
+    proposed = {zone for zones in time_zones.zones_by_name().values() for zone in zones}
+    assert len(proposed) > 400
+    assert {zone for zone in proposed if time_zones.time_zone(zone) != zone} == set()
 
 
 @pytest.mark.parametrize("zone", ["GMT+1", "UTC+1", "UTC-05:30", "+01:00", "GMT +2"])

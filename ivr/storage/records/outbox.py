@@ -87,6 +87,7 @@ class BoxMwiCounts:
     numbers: tuple[str, ...]
     """Further message-light targets of the mailbox."""
     is_deleted: bool
+    is_enabled: bool
     is_number_in_use: bool
     """Whether the mailbox number belongs to an existing mailbox of the account: to this one, or to its successor."""
     new: int
@@ -95,7 +96,7 @@ class BoxMwiCounts:
 
 @dataclass(frozen=True, slots=True)
 class EndpointMwiCounts:
-    """The sum over all mailboxes that the user of an endpoint owns or shares."""
+    """The sum over all enabled mailboxes that the user of an endpoint owns or shares."""
 
     endpoint: str
     new: int

@@ -22,6 +22,7 @@ from ivr.storage.records import (
     RecentMessage,
     ServiceProcess,
 )
+from ivr.storage.sqlite.counters import IS_ENABLED_SQL
 
 SHARED_COLUMNS = ("id", "account_id", "box_id", "channel", "caller_number", "action", "began_at")
 STALE_AFTER_S = 60
@@ -210,6 +211,7 @@ _MWI_SUMMARIES = (
     " SELECT box_id, created_at AS pending_since, attempts, error, 0 AS is_settled FROM outbox WHERE kind = 'mwi'"
     " UNION ALL SELECT box_id, NULL, 0, NULL, 1 FROM folder_counters WHERE folder = 'new' AND messages > 0"
     ") AS light) AS mwi JOIN boxes ON boxes.id = box_id AND place = 1 WHERE boxes.deleted_at IS NULL"
+    f" AND (is_settled = 0 OR {IS_ENABLED_SQL})"
     " ORDER BY is_settled, mailbox LIMIT ?"
 )
 """Lights with a pending update first, then lights that are on."""

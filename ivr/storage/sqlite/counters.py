@@ -83,15 +83,18 @@ _BOXES_SQL = (
     " EXISTS (SELECT 1 FROM box_numbers WHERE account_id = boxes.account_id AND number = boxes.mailbox) AS in_use"
     " FROM boxes JOIN accounts ON accounts.id = boxes.account_id"
 )
+IS_ENABLED_SQL = "coalesce(json_type(boxes.settings, '$.enabled'), 'true') <> 'false'"
+"""Whether a mailbox shows a light: a disabled one cannot be opened by phone, so nobody could put its light out."""
 _BOXES_OF_USER_SQL = (
     "SELECT id FROM boxes WHERE account_id = endpoints.account_id AND owner_id = endpoints.user_id"
-    " AND deleted_at IS NULL"
+    f" AND deleted_at IS NULL AND {IS_ENABLED_SQL}"
     " UNION SELECT boxes.id FROM boxes, json_each(boxes.settings, '$.members') AS member"
     " WHERE boxes.account_id = endpoints.account_id AND deleted_at IS NULL"
     " AND json_extract(settings, '$.shared_vmbox') = 1 AND endpoints.user_id ="
     " CASE member.type WHEN 'object' THEN json_extract(member.value, '$.id') ELSE member.value END"
+    f" AND {IS_ENABLED_SQL}"
 )
-"""The mailboxes that the user of an endpoint owns or shares. The condition on `shared_vmbox` is that of the index."""
+"""The enabled mailboxes that the user of an endpoint owns or shares. The condition on `shared_vmbox` is the index's."""
 _ENDPOINTS_SQL = (
     "SELECT endpoints.name, coalesce(sum(CASE folder WHEN 'new' THEN messages END), 0) AS new,"
     " coalesce(sum(CASE folder WHEN 'saved' THEN messages END), 0) AS saved FROM endpoints"
@@ -153,6 +156,7 @@ def _box_counts_from_row(row: sqlite3.Row) -> BoxMwiCounts:
         mailbox=row["mailbox"],
         numbers=tuple(map(str, settings.get("numbers", ()))),
         is_deleted=row["deleted_at"] is not None,
+        is_enabled=settings.get("enabled", True),
         is_number_in_use=bool(row["in_use"]),
         new=row["new"],
         saved=row["saved"],
