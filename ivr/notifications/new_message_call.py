@@ -59,7 +59,7 @@ def retry_plan_for(mailbox: Mailbox, defaults: NotificationSettings) -> RetryPla
     Each value comes from the box, its owner, the account or the system's settings: the first that sets it.
     """
     if mailbox.owner is None or not mailbox.settings.enabled:
-        return None  # A disabled mailbox opens for nobody who answers.
+        return None  # A disabled mailbox cannot be opened by who answers.
     box = mailbox.settings.notify.callback if mailbox.settings.notify else NewMessageCallSettings()
     user, account = _callback_settings(mailbox.owner.settings), _callback_settings(mailbox.account.settings)
     number = _first_set("number", box, user)

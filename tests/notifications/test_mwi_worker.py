@@ -160,7 +160,7 @@ async def test_phone_of_member_shows_shared_box_while_it_is_shared(
 async def test_disabled_mailbox_has_no_light_and_has_it_back_when_it_is_enabled(
     mwi_app: NotificationAppFixture, shown_mwi: dict[str, tuple[int, int]]
 ) -> None:
-    """It opens for nobody at the phone, who could put the light out. The owner's other mailbox still shows its own."""
+    """It cannot be opened by phone, so its owner could not put the light out. Another mailbox keeps its own."""
     bob = mwi_app.bob.id
     box = await mwi_app.create_box(owner=mwi_app.alice, shared_vmbox=True, members=[bob], numbers=["2000"])
     other = await mwi_app.create_box("1001", owner=mwi_app.alice)

@@ -84,7 +84,7 @@ _BOXES_SQL = (
     " FROM boxes JOIN accounts ON accounts.id = boxes.account_id"
 )
 IS_ENABLED_SQL = "coalesce(json_type(boxes.settings, '$.enabled'), 'true') <> 'false'"
-"""Whether a mailbox shows a light: a disabled one cannot be opened by phone, so nobody could put its light out."""
+"""Whether a mailbox shows a light. A disabled one cannot be opened by phone, so its owner could not put it out."""
 _BOXES_OF_USER_SQL = (
     "SELECT id FROM boxes WHERE account_id = endpoints.account_id AND owner_id = endpoints.user_id"
     f" AND deleted_at IS NULL AND {IS_ENABLED_SQL}"
