@@ -146,7 +146,7 @@ MUTANTS = (
         'with counters.make_space(connection, "",',
     ),
     # The doctor
-    Mutant("TL01", "ivr/health/checks.py", "if status.st_mode & stat.S_IRWXO:", "if False:"),
+    Mutant("TL01", "ivr/health/folders.py", "if status.st_mode & stat.S_IRWXO:", "if False:"),
     Mutant("TL03", "ivr/doctor/host.py", 'installation.host.find_program("ffmpeg")', '"ffmpeg"'),
     Mutant("TL04", "ivr/doctor/connections.py", "if SKIPPED_STATUS in response:", "if response:"),
     Mutant("TL05", "ivr/doctor/asterisk.py", "if name not in running]", "if False]"),
