@@ -44,6 +44,19 @@ async def record(page: Any, card: Any) -> None:
     await card.get_by_text("Listen before you use it").wait_for()
 
 
+async def test_browser_that_cannot_record_says_so_and_frees_the_microphone(page: Any) -> None:
+    await page.evaluate(
+        """() => {
+            delete window.MediaRecorder;
+            const media = navigator.mediaDevices, original = media.getUserMedia.bind(media);
+            media.getUserMedia = async (wanted) => (window.stream = await original(wanted));
+        }"""
+    )
+    await card_of(page, "Greeting").get_by_role("button", name="Record").press("Enter")
+    await page.get_by_text("The microphone cannot be used: allow it, or choose a file.").wait_for()
+    assert await page.evaluate("window.stream.getTracks().map(track => track.readyState)") == ["ended"]
+
+
 async def test_greetings_are_recorded_heard_put_to_use_and_removed_by_keyboard(site: PageSite, page: Any) -> None:
     greetings = site.app.container.voicemail_services.greetings
     await record(page, card_of(page, "Greeting"))

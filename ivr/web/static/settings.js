@@ -25,13 +25,14 @@ function start(card) {
     let stream;
     try {
       stream = await navigator.mediaDevices.getUserMedia({ audio: true });
-    } catch {
+      recorder = new MediaRecorder(stream);
+    } catch { // Forbidden, no microphone, or a browser that does not record.
+      for (const track of stream?.getTracks() ?? []) track.stop();
       status.textContent = card.dataset.failed;
       return;
     }
     const chunks = [];
     status.textContent = "";
-    recorder = new MediaRecorder(stream);
     recorder.addEventListener("dataavailable", (event) => chunks.push(event.data));
     recorder.addEventListener("stop", () => {
       for (const track of stream.getTracks()) track.stop();
