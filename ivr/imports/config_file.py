@@ -5,7 +5,9 @@ https://docs.asterisk.org/Configuration/Core-Configuration/ describes the syntax
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +15,10 @@ from pathlib import Path
 from ivr.errors import BadInput, NotFound
 
 MAX_INCLUDE_DEPTH = 10
+MAX_FILES = 1000
+MAX_FILE_BYTES = 20_000_000
+MAX_LINES = 500_000
+"""Lines that are read or copied, of all files: templates of templates may double with each level."""
 _HEADER = re.compile(r"\[([^\]]*)\]\s*(?:\(([^)]*)\))?")
 _DIRECTIVE = re.compile(r"#\s*(include|tryinclude|exec)\b\s*(.*)", re.IGNORECASE)
 BLOCK_COMMENT = ";--"
@@ -86,12 +92,16 @@ class _Reader:
         self._folder = folder
         self._config = config
         self._section: ConfigSection | None = None
+        self._first: dict[str, ConfigSection] = {}
+        self._line_count = 0
 
     def read(self, path: Path, depth: int) -> None:
         if depth > MAX_INCLUDE_DEPTH:
             raise BadInput(f"{path} is included {depth} times, one file in another: it includes itself")
         self._config.files.append(path)
-        for number, text in _without_comments(path.read_bytes()):
+        if len(self._config.files) > MAX_FILES:
+            raise BadInput(f"{path}: more than {MAX_FILES} files are included")
+        for number, text in _without_comments(_read_regular(path)):
             if text.startswith("#") and (directive := _DIRECTIVE.match(text)):
                 self._include(directive[1].lower(), directive[2], path, number, depth)
             elif text.startswith("["):
@@ -107,6 +117,7 @@ class _Reader:
         pattern = argument.strip().strip("\"'<>").strip()
         target = Path(pattern)
         folder, relative = (Path("/"), pattern.lstrip("/")) if target.is_absolute() else (self._folder, pattern)
+        relative = re.sub(r"\*\*+", "*", relative)  # As in glob(3): no walk through all folders below.
         found = sorted(folder.glob(relative)) if any(c in pattern for c in "*?[") else [folder / relative]
         for file in found:
             if not file.exists():
@@ -125,16 +136,16 @@ class _Reader:
             if option == "!":
                 section.is_template = True
             elif option.startswith("+"):
-                earlier = [one for one in self._config.sections if one.name == section.name]
-                if not earlier:
+                if section.name not in self._first:
                     raise BadInput(f"{path}:{line}: [{section.name}](+) continues a section that does not exist")
-                self._section = earlier[0]
+                self._section = self._first[section.name]
                 return
             else:
-                templates = [one for one in self._config.sections if one.name == option]
-                if not templates:
+                if option not in self._first:
                     raise BadInput(f"{path}:{line}: there is no template [{option}] before this line")
-                section.lines.extend(templates[0].lines)
+                self._count_lines(len(self._first[option].lines), path, line)
+                section.lines.extend(self._first[option].lines)
+        self._first.setdefault(section.name, section)
         self._config.sections.append(section)
         self._section = section
 
@@ -146,8 +157,30 @@ class _Reader:
         name, value = name.strip(), value.removeprefix(">").strip()
         if name.endswith("+"):
             name = name[:-1].strip()
+            self._count_lines(len(self._section.lines), path, line)
             value = (self._section.get(name) or "") + value
+        self._count_lines(1, path, line)
         self._section.lines.append(ConfigLine(name, value, path, line))
+
+    def _count_lines(self, added: int, path: Path, line: int) -> None:
+        self._line_count += added
+        if self._line_count > MAX_LINES:
+            raise BadInput(
+                f"{path}:{line}: the sections have more than {MAX_LINES} lines, with those of their templates: such a"
+                " file is not read"
+            )
+
+
+def _read_regular(path: Path) -> bytes:
+    """Read a file that may belong to Asterisk: a pipe would be waited for, a device has no end. Raises `BadInput`."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise BadInput(f"{path} is not a file: it is not read")
+        if found.st_size > MAX_FILE_BYTES:
+            raise BadInput(f"{path} has more than {MAX_FILE_BYTES // 1_000_000} MB: it is no configuration file")
+        return file.read(MAX_FILE_BYTES)
 
 
 def _without_comments(content: bytes) -> Iterator[tuple[int, str]]:
@@ -160,19 +193,22 @@ def _without_comments(content: bytes) -> Iterator[tuple[int, str]]:
 
 
 def _strip_comments(line: str, in_block: bool) -> tuple[str, bool]:
-    content, position = "", 0
+    content: list[str] = []
+    position = 0
     while position < len(line):
         if in_block:
             end = line.find("--;", position)
             if end < 0:
-                return content, True
+                return "".join(content), True
             position, in_block = end + 3, False
         elif line.startswith("\\;", position):
-            content, position = content + ";", position + 2
+            content.append(";")
+            position += 2
         elif line.startswith(BLOCK_COMMENT, position) and line[position + 3 : position + 4] != "-":
             position, in_block = position + 3, True
         elif line[position] == ";":
-            return content, False
+            break
         else:
-            content, position = content + line[position], position + 1
-    return content, in_block
+            content.append(line[position])
+            position += 1
+    return "".join(content), in_block

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from pathlib import Path
 
@@ -113,13 +114,31 @@ def test_password_in_spool_replaces_that_of_the_conf(tmp_path: Path) -> None:
         ("#include voicemail.conf\n", BadInput, "includes itself"),
         ("[a](none)\n", BadInput, "no template"),
         ("[a](+)\n", BadInput, "does not exist"),
+        ("#include pipe.conf\n", BadInput, "pipe.conf is not a file"),
+        ("#include /dev/zero\n", BadInput, "/dev/zero is not a file"),
+        ("#include large.conf\n", BadInput, "large.conf has more than 20 MB"),
+        # Each section has the lines of the one before it twice.
+        ("[s0]\na=1\n" + "".join(f"[s{n}](s{n - 1},s{n - 1})\n" for n in range(1, 40)), BadInput, "such a file is not"),
+        # Each looks through all lines before it.
+        ("[s]\n" + "".join(f"a{n}+=1\n" for n in range(2_000)), BadInput, "such a file is not"),
     ],
 )
 def test_conf_that_cannot_be_read_names_the_line(
     tmp_path: Path, text: str, error: type[Exception], message: str
 ) -> None:
+    """Asterisk's user may have written the file, and root reads it."""
+    os.mkfifo(tmp_path / "pipe.conf")
+    with (tmp_path / "large.conf").open("wb") as file:
+        file.truncate(20_000_001)
     with pytest.raises(error, match=message):
         read(tmp_path, text)
+
+
+def test_pattern_of_include_does_not_walk_the_folders_below(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "near.conf").write_text("[default]\n2101 => 4716\n")
+    (tmp_path / "a" / "b" / "far.conf").write_text("[default]\n2102 => 4716\n")
+    assert list(read(tmp_path, "#include **/*.conf\n").mailboxes) == ["2101@default"]
 
 
 @given(text=st.text(alphabet=st.characters(codec="utf-8"), max_size=200))
