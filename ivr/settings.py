@@ -25,6 +25,7 @@ from ivr.metrics.settings import MetricsSettings
 from ivr.notifications.settings import MailSettings, MwiSettings, NotificationSettings, TranscriptionSettings
 from ivr.retention.rules import RetentionSettings
 from ivr.settings_errors import DOCUMENTED, describe_violation
+from ivr.storage.settings import AudioSettings, DatabaseSettings
 from ivr.trusted_path import changeable_by_others, refusal
 from ivr.validation.fields import OptionalPath, WebOrigin, WebUrl
 
@@ -50,18 +51,6 @@ class DataSettings(_Section):
     fsync: bool = Field(
         True,
         description="Wait for the disk after each change. false: a power failure may lose messages.",
-    )
-
-
-class DatabaseSettings(_Section):
-    url: Annotated[str, Field(pattern=r"^(postgres(ql)?://.*)?$")] = Field(
-        "",
-        description="Address of a PostgreSQL database for accounts, mailboxes and the rows of messages, as"
-        " `postgresql://user:password@host/database` (docs/scale.md). Empty: SQLite in the data folder.",
-    )
-    connections: Annotated[int, Field(ge=2, le=200)] = Field(
-        16,
-        description="Connections to PostgreSQL of each service: half for calls, half for requests.",
     )
 
 
@@ -258,6 +247,7 @@ class Settings(BaseSettings):
 
     data: DataSettings = DataSettings()
     database: DatabaseSettings = DatabaseSettings()
+    audio: AudioSettings = AudioSettings()
     node: NodeSettings = NodeSettings()
     fastagi: FastAgiSettings = FastAgiSettings()
     ari: AriSettings = AriSettings()

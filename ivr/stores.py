@@ -1,4 +1,4 @@
-"""The data folder and the stores of an installation: SQLite for rows, a folder for audio."""
+"""The data folder and the stores of an installation: of rows, and of recordings."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ivr.ids import IdGenerator
 from ivr.pepper_files import PepperFiles, pepper_path
 from ivr.settings import Settings
 from ivr.storage.audio_folder import Recordings
+from ivr.storage.audio_store import open_audio_store
 from ivr.storage.data_folder import database_path, state_folder, verify_layout
 from ivr.storage.database import Database
 from ivr.storage.engine import parse_database_url
@@ -171,6 +172,7 @@ class Stores:
             ),
             store=self.health_store,
             secret_store=self.secret_store,
+            verify_audio=lambda: self.recordings.verify(),
             clock=self.clock,
         )
 
@@ -180,9 +182,14 @@ class Stores:
 
         return HealthPages(self.health_monitor)
 
+    def open_recordings(self) -> Recordings:
+        """Return where recordings are stored; no folder is created. Raises `SettingsError`."""
+        settings = self.settings
+        return open_audio_store(settings.audio, settings.data.folder, settings.node_folder, self.clock)
+
     @cached_property
     def recordings(self) -> AudioStore:
-        recordings = Recordings(self.settings.data.folder, self.settings.node_folder)
+        recordings = self.open_recordings()
         recordings.prepare()
         return recordings
 

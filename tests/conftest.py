@@ -18,6 +18,7 @@ from tests.support.patient_loop import PatientLoop
 
 if TYPE_CHECKING:
     from tests.support.postgresql_server import PostgresqlServer
+    from tests.support.s3_server import S3Server
 
 # A deadline would make a property test depend on the speed of the machine. Each run tries the same few values, so that
 # a failure is of the change that was made; IVR_TEST_ALL=1 tries more, and others each time.
@@ -75,6 +76,23 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     yield name
     for url in urls.values():
         server.release(url)
+
+
+@pytest.fixture
+def s3_server() -> Iterator[S3Server]:
+    """An object store, empty."""
+    from tests.support.s3_server import run_s3_server
+
+    with run_s3_server() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def audio_store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store of recordings of all installations of this test: with IVR_TEST_AUDIO=s3 an object store."""
+    if os.environ.get("IVR_TEST_AUDIO") == "s3" or request.node.get_closest_marker("object_store"):
+        server: S3Server = request.getfixturevalue("s3_server")
+        monkeypatch.setattr(app_fixture, "audio_settings", lambda folder: server.settings(folder.name))
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

@@ -49,6 +49,7 @@ RESTORE_COMMANDS = (
     "stop the services of all nodes, then pg_restore --clean --if-exists --single-transaction --dbname={database}"
     " ivr.dump && cp -a FOLDER/. {folder} (see docs/scale.md#backup)"
 )
+COPY_BUCKET = "copy the bucket of {store} with the programs of its store, after the rows (see docs/scale.md#backup)"
 RootOption = typer.Option(Path("/"), help="Root of the machine whose /etc is meant, such as a mounted image.")
 
 
@@ -81,7 +82,7 @@ def create(
     """
     loaded = settings.load()
     stores = Stores(loaded)
-    _refuse_postgresql(stores, DUMP_COMMANDS)
+    _refuse_other_stores(stores, DUMP_COMMANDS)
     require_database(loaded)
     configured = loaded.pins.pepper_file
     pepper = pepper_path(loaded.data.folder, configured) if configured else None
@@ -117,12 +118,19 @@ def create(
     _print_warnings(report, pepper)
 
 
-def _refuse_postgresql(stores: Stores, commands: str) -> None:
-    """Raise `BadInput` with the commands that do it if the rows are in PostgreSQL, whose own programs copy them."""
-    if stores.settings.database.url:
-        folder = shlex.quote(str(stores.settings.data.folder))
+def _refuse_other_stores(stores: Stores, commands: str) -> None:
+    """Raise `BadInput` with what to do if rows or recordings are not in the data folder, but where others copy them."""
+    loaded = stores.settings
+    bucket = "" if loaded.audio.is_folder else f"; {COPY_BUCKET.format(store=loaded.audio.store)}"
+    folder = shlex.quote(str(loaded.data.folder))
+    if loaded.database.url:
         steps = commands.format(database=shlex.quote(stores.database_url.options), folder=folder)
-        raise BadInput(f"the rows are in PostgreSQL (database.url), which has programs of its own: {steps}")
+        raise BadInput(f"the rows are in PostgreSQL (database.url), which has programs of its own: {steps}{bucket}")
+    if bucket:
+        steps = f"stop the services, then cp -a {folder} FOLDER, or back"
+        raise BadInput(
+            f"the recordings are in {loaded.audio.store} (audio.store), not in the data folder: {steps}{bucket}"
+        )
 
 
 def _require_pipe(is_terminal: bool) -> None:
@@ -207,7 +215,7 @@ def restore(
     loaded = settings.load()
     stores = Stores(loaded)
     if data is None:
-        _refuse_postgresql(stores, RESTORE_COMMANDS)
+        _refuse_other_stores(stores, RESTORE_COMMANDS)
     folder = data or loaded.data.folder
     root = root.absolute()
     target = RestoreTarget(folder, root, _owners(folder, root, user), with_config=config)

@@ -17,6 +17,7 @@ from ivr.directory.peppers import PepperUsage
 from ivr.doctor.console import AsteriskConsole, DialplanContext, parse_dialplan
 from ivr.doctor.readiness import fetch_certificate, fetch_readiness
 from ivr.doctor.unit_properties import read_unit_properties
+from ivr.errors import SettingsError, StoreError
 from ivr.health.facts import HealthFacts
 from ivr.install.asterisk_start import AsteriskStart, find_asterisk_start
 from ivr.mailbox.box_settings import BoxSettings
@@ -24,8 +25,20 @@ from ivr.pepper_files import pepper_path
 from ivr.settings import Settings
 from ivr.storage.file_owner import run_as_owner_of
 from ivr.storage.records import NodeStatus, OutboxTask, Token, ZoneUse
+from ivr.stores import Stores
 
 CONNECT_TIMEOUT_S = 3.0
+
+
+def find_audio_error(settings: Settings) -> str:
+    """Return why the store of recordings cannot be used, by using it, and what to do; "": it can."""
+    try:
+        Stores(settings).open_recordings().verify(by_writing=True)
+    except (StoreError, SettingsError) as error:
+        return str(error)
+    return ""
+
+
 INHERITED_ZONE = "inherit"
 
 
@@ -45,6 +58,8 @@ class HostInfo:
     """Returns the certificate that a server presents, in DER."""
     unit_properties: Callable[[str], Mapping[str, str]] = read_unit_properties
     """Returns what systemd says of a unit; {} where systemd does not run."""
+    find_audio_error: Callable[[Settings], str] = find_audio_error
+    """Returns why recordings cannot be stored in the object store, and what to do; "": nothing."""
     missing_protection: Callable[[], str] = missing_protection
     """Returns what the kernel cannot keep from the decoder of an upload; "": nothing."""
     find_asterisk_start: Callable[[], AsteriskStart | None] = lambda: find_asterisk_start(Path("/"))
@@ -107,6 +122,7 @@ class Installation:
             now=self.host.clock.now(),
             node_folder=self.settings.node_folder,
             database_error=self.database_error,
+            audio_error=self.host.find_audio_error(self.settings),
             pepper_file=self.pepper_file,
             is_pepper_right=snapshot.is_pepper_right,
             peppers=snapshot.peppers,

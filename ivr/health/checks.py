@@ -58,6 +58,13 @@ def check_database(facts: HealthFacts) -> Iterator[Finding]:
         yield problem("database", what, remedy, prevents_storing=True)
 
 
+def check_audio_store(facts: HealthFacts) -> Iterator[Finding]:
+    """Check that the object store answers. Until it does, recordings wait in the folder of takes."""
+    if facts.audio_error:
+        what, _, remedy = facts.audio_error.rpartition(": ")
+        yield problem("audio store", f"{what}; recordings wait, and are delivered when it answers", remedy)
+
+
 def _database_remedy(error: str, path: Path) -> str:
     """Return what to do about an error of the database."""
     if "locked by another process" in error:
@@ -142,7 +149,7 @@ FILE_CHECKS: tuple[Check, ...] = (
     check_disk_space,
 )
 """The checks that decide whether a message can be stored. They cost microseconds and run at the start of each call."""
-CHECKS: tuple[Check, ...] = (*FILE_CHECKS, check_recording_folders, check_pepper, check_time_zones)
+CHECKS: tuple[Check, ...] = (*FILE_CHECKS, check_audio_store, check_recording_folders, check_pepper, check_time_zones)
 """All checks, for `ivr doctor`, /readyz and the log of the service."""
 
 

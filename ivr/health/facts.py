@@ -67,6 +67,8 @@ class HealthFacts:
     """The data folder that the service has opened; None in a process that is not the service."""
     database_error: str = ""
     """Why the database cannot be opened, read or written; "" if it can."""
+    audio_error: str = ""
+    """Why recordings cannot be stored in the object store, and what to do; "" if they can."""
     pepper_file: Path | None = None
     """None: `state/pepper` in the data folder."""
     is_pepper_right: bool = True

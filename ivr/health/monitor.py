@@ -50,7 +50,8 @@ class HealthReport:
 class HealthMonitor:
     """Examines one installation.
 
-    `new_facts`: returns the facts of this moment that need no database.
+    `new_facts`: returns the facts of this moment that need no database. `verify_audio` raises `StoreError` if the store
+    of recordings does not answer.
     """
 
     def __init__(
@@ -59,12 +60,14 @@ class HealthMonitor:
         *,
         store: HealthStore,
         secret_store: SecretStore,
+        verify_audio: Callable[[], None],
         clock: Clock,
         timing: HealthTiming = HealthTiming(),
     ) -> None:
         self._new_facts = new_facts
         self._store = store
         self._secret_store = secret_store
+        self._verify_audio = verify_audio
         self._clock = clock
         self._timing = timing
         self._report: HealthReport | None = None
@@ -125,11 +128,19 @@ class HealthMonitor:
             facts = await self._examine_database(self._new_facts())
             if not facts.database_error:
                 facts = await self._read_records(facts)
+            facts = replace(facts, audio_error=await asyncio.to_thread(self._find_audio_error))
             self._report = HealthReport(tuple(await asyncio.to_thread(run_checks, facts)))
             self._reported_at = self._clock.monotonic()
             return self._report
         finally:
             self._examination = None
+
+    def _find_audio_error(self) -> str:
+        try:
+            self._verify_audio()
+        except StoreError as error:
+            return str(error)
+        return ""
 
     async def _examine_database(self, facts: HealthFacts) -> HealthFacts:
         """Add why the database cannot be written."""

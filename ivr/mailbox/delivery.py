@@ -233,12 +233,11 @@ class Delivery:
         await self._recordings.fetch(*(paths := self.audio_paths(message)))
         return paths
 
-    async def commit(
-        self,
-        message: Message,
-        take_id: str | None = None,
-        **options: Unpack[AddOptions],
-    ) -> None:
+    def prefetch_audio(self, message: Message) -> None:
+        """Begin to fetch the audio of a message that is about to be played."""
+        self._recordings.prefetch(*self.audio_paths(message))
+
+    async def commit(self, message: Message, take_id: str | None = None, **options: Unpack[AddOptions]) -> None:
         """Insert the row of a message whose audio is stored; delete the audio of messages purged for its quota.
 
         Parameters and errors are those of `MessageStore.add`.

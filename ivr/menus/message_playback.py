@@ -58,6 +58,7 @@ class MessagePlayback:
         find_option_prompts: Callable[[], Awaitable[Sequence[Prompt]]],
     ) -> None:
         self.message = message
+        menu.services.delivery.prefetch_audio(message)  # While its number is said.
         self.played_to_end = False
         self._menu = menu
         self._number = number

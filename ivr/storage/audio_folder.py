@@ -49,7 +49,7 @@ class Recordings:
     def prepare(self) -> None:
         """Create the folders that the first call needs. Raises `StoreError`."""
         try:
-            for parent in dict.fromkeys((self._folder, self._node_folder)):
+            for parent in dict.fromkeys((self.incoming_folder.parent.parent, self._node_folder)):
                 parent.mkdir(parents=True, exist_ok=True)
                 prepare_state_folder(parent)
             modes = {
@@ -111,6 +111,9 @@ class Recordings:
         """Return those of the recordings that do not exist."""
         return [path for path in paths if not path.exists()]
 
+    def verify(self, *, by_writing: bool = False) -> None:
+        """The health checks examine the folder itself."""
+
     def remove(self, path: Path) -> None:
         """Remove a file; a missing file is ignored. Raises `StoreError`."""
         try:
@@ -169,13 +172,23 @@ class Recordings:
             draft.unlink(missing_ok=True)
             try:
                 write_draft(draft)
-                return _finalise(draft, target)
+                inherit_owner(draft)
+                draft.chmod(FILE_MODE)
+                size = draft.stat().st_size
+                self._store(draft, target)
+                return size
             finally:
                 draft.unlink(missing_ok=True)  # rename() does nothing if both names are links to the same file.
         except FileNotFoundError as error:
             raise NotFound(f"the recording {Path(error.filename or target).name} does not exist") from error
         except OSError as error:
             raise translate_os_error(error) from error
+
+    def _store(self, draft: Path, target: Path) -> None:
+        """Give a finished file its name, durably."""
+        fsync(draft)
+        os.replace(draft, target)
+        fsync(target.parent)
 
     def _ensure_folder(self, target: Path) -> None:
         for folder in (target.parent.parent, target.parent):
@@ -184,16 +197,6 @@ class Recordings:
                 inherit_owner(folder)
                 folder.chmod(FOLDER_MODE)
                 fsync(folder.parent)
-
-
-def _finalise(draft: Path, target: Path) -> int:
-    inherit_owner(draft)
-    draft.chmod(FILE_MODE)
-    fsync(draft)
-    size = draft.stat().st_size
-    os.replace(draft, target)
-    fsync(target.parent)
-    return size
 
 
 def _new_file(write: Callable[[int], None]) -> Callable[[Path], None]:

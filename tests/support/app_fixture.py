@@ -86,6 +86,11 @@ def database_url(_: Path) -> str:
     return ""
 
 
+def audio_settings(_: Path) -> dict[str, Any]:
+    """Return `[audio]` of an installation by its folder; tests on an object store replace this (conftest.py)."""
+    return {}
+
+
 class AppFixture:
     """An installation in `folder`. `container` is the app, and `clock` is its time."""
 
@@ -96,7 +101,8 @@ class AppFixture:
         data = {"folder": folder, "fsync": False, "busy_timeout_ms": 200, **settings.pop("data", {})}
         pins = {"bcrypt_cost": 4, **settings.pop("pins", {})}
         database = {"url": database_url(folder), "connections": 8, **settings.pop("database", {})}
-        self.settings = Settings(data=data, pins=pins, database=database, **settings)
+        audio = {**audio_settings(folder), **settings.pop("audio", {})}
+        self.settings = Settings(data=data, pins=pins, database=database, audio=audio, **settings)
         self.container = App(self.settings, clock=self.clock, random_bytes=random_bytes)
         _ = self.container.recordings  # Creates the folder.
         database_file = database_path(folder)

@@ -65,6 +65,12 @@ class AudioStore(Protocol):
     def find_missing(self, paths: Sequence[Path]) -> list[Path]:
         """Return those of the recordings that the store does not have."""
 
+    def verify(self, *, by_writing: bool = False) -> None:
+        """Return if what stores the recordings answers; `by_writing`: if it also stores and deletes.
+
+        Raises `StoreError`, which says what to do. A folder is examined by the health checks.
+        """
+
     def remove(self, path: Path) -> None:
         """Delete a file, if it exists."""
 

@@ -1,0 +1,130 @@
+"""Calls with recordings in an object store: what is left is an object before it is a row, and nothing is lost."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+import pytest
+
+from ivr.audio import wav
+from ivr.cli import main
+from ivr.mailbox.mailbox import Mailbox
+from ivr.storage.records import MediaKind, Message
+from tests.mailbox.test_delivery import run_recovery
+from tests.menus.test_leave_message import BEEP, GREETING, leave_message
+from tests.support.app_fixture import AppFixture
+from tests.support.s3_server import BUCKET, S3Server
+from tests.support.scripted_call import HangUp, Speak
+
+pytestmark = pytest.mark.object_store
+
+
+@pytest.fixture
+async def box(app: AppFixture) -> Mailbox:
+    return await app.create_box("1000", owner=app.alice)
+
+
+def key_of(message: Message) -> str:
+    return f"data/{message.account_id}/vm/{message.recording}.wav"
+
+
+def forget_cache(app: AppFixture, message: Message) -> None:
+    """As at a node where nothing of the message is in the cache."""
+    for path in app.container.delivery.audio_paths(message):
+        path.unlink(missing_ok=True)
+
+
+async def test_message_is_an_object_and_is_fetched_where_it_is_heard(
+    app: AppFixture, box: Mailbox, s3_server: S3Server
+) -> None:
+    await leave_message(app, Speak(3000, then="hang-up"))
+    [message] = await app.messages(box)
+    assert len(s3_server.objects[key_of(message)]) == message.bytes == 48_044
+    forget_cache(app, message)
+    phone = await app.run_call([HangUp(during="(message")], endpoint="alice", number="1000")
+    assert phone.texts[-1].startswith(f"(message {message.id})")
+    assert wav.length_ms(app.container.delivery.audio_paths(message)[0]) == 3000
+
+
+async def test_recording_waits_while_store_is_away_and_is_delivered_once(
+    app: AppFixture, box: Mailbox, s3_server: S3Server
+) -> None:
+    await app.activate_recordings(box, MediaKind.UNAVAILABLE)
+    app.container.recordings.remove_all_files(PurePosixPath(box.account_id, "media", "0" * 32))
+    s3_server.fail()
+    await leave_message(app, Speak(3000, then="hang-up"))
+    assert await app.messages(box) == []
+    s3_server.fault = None
+    await run_recovery(app)
+    await run_recovery(app)
+    [message] = await app.messages(box)
+    assert len(s3_server.objects[key_of(message)]) == 48_044
+    assert list(app.container.recordings.takes_folder.iterdir()) == []
+
+
+async def test_caller_hears_spoken_greeting_when_recorded_one_cannot_be_fetched(
+    app: AppFixture, box: Mailbox, s3_server: S3Server
+) -> None:
+    changed = await app.activate_recordings(box, MediaKind.UNAVAILABLE)
+    app.container.recordings.media_path(box.account_id, str(changed.settings.media.unavailable)).unlink()
+    s3_server.fail()
+    phone = await leave_message(app, Speak(3000, then="hang-up"))
+    assert phone.texts[0] == GREETING
+    assert phone.texts[-1] == BEEP
+
+
+async def test_owner_hears_that_message_cannot_be_played_while_store_is_away(
+    app: AppFixture, box: Mailbox, s3_server: S3Server
+) -> None:
+    message = await app.create_message(box, s=3)
+    forget_cache(app, message)
+    s3_server.fail()
+    phone = await app.run_call([HangUp(during="Goodbye.")], endpoint="alice", number="1000")
+    assert "I am sorry, that could not be done. Nothing was lost." in phone.texts
+    assert await app.folder_of(message) == "new"
+
+
+async def test_forwarded_message_owns_its_object(app: AppFixture, box: Mailbox, s3_server: S3Server) -> None:
+    bobs = await app.create_box("1001", owner=app.bob)
+    message = await app.create_message(box, s=3)
+    copy = await app.container.delivery.forward(message, bobs, sender=box)
+    await app.container.delivery.delete_audio_files([message])
+    assert key_of(message) not in s3_server.objects
+    assert len(s3_server.objects[key_of(copy)]) == copy.bytes == 48_044
+
+
+async def test_health_names_fault_of_store_and_remedy(app: AppFixture, s3_server: S3Server) -> None:
+    s3_server.buckets.clear()
+    [problem] = [
+        found for found in (await app.container.health_monitor.report()).problems if found.check == "audio store"
+    ]
+    assert problem.what == (
+        f"the bucket of s3://{BUCKET}/data does not exist; recordings wait, and are delivered when it answers"
+    )
+    assert problem.remedy == "create it, or correct audio.store"
+
+
+async def test_consistency_check_finds_orphans_and_missing_objects(
+    app: AppFixture, box: Mailbox, s3_server: S3Server
+) -> None:
+    lost, present = await app.create_message(box, s=3), await app.create_message(box, s=3)
+    del s3_server.objects[key_of(lost)]
+    orphan = f"data/{box.account_id}/vm/202601-{'9' * 32}.wav"
+    s3_server.objects[orphan] = b"without a row"
+    app.clock.advance(s=20 * 365 * 86_400)  # The server says that all objects are of 2026.
+    check = app.container.consistency_check
+    assert [path.name for path in await check.orphans()] == [PurePosixPath(orphan).name]
+    recordings = app.container.recordings
+    paths = [recordings.message_path(message.account_id, message.recording) for message in (lost, present)]
+    assert recordings.find_missing(paths) == [paths[0]]
+
+
+def test_backup_says_what_to_do(
+    app: AppFixture, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("IVR_DATA__FOLDER", str(app.settings.data.folder))
+    monkeypatch.setenv("IVR_AUDIO__STORE", f"s3://{BUCKET}/data")
+    monkeypatch.setattr("sys.argv", ["ivr", "backup", "/nowhere"])
+    with pytest.raises(SystemExit):
+        main()
+    assert f"the recordings are in s3://{BUCKET}/data (audio.store)" in capsys.readouterr().err
