@@ -32,6 +32,8 @@ _LANGUAGES = ("en", "en_GB", "en_AU", "de", "es", "fr", "it", "pt")
 _SIMILAR = 0.75
 """How similar a city must be to one of the database: Munich must not become Zurich."""
 _MAX_SUGGESTIONS = 3
+_MAX_PARTS = 4
+"""Parts between commas that are compared with all names; each takes some milliseconds."""
 
 
 def time_zone(text: str) -> str:
@@ -74,7 +76,7 @@ def _joined(zones: list[str]) -> str:
 def _meant(name: str) -> list[str]:
     """Return the zones that a text may mean, the likeliest first."""
     words = _DISPLAY.sub("", name)
-    parts = (words, *words.split(","))
+    parts = (words, *words.split(","))[:_MAX_PARTS]
     for part in parts:
         area, _, city = part.strip().rpartition("/")
         exact = zones_by_name().get(_folded(part)) or zones_by_name().get(_folded(city), ())
