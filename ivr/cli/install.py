@@ -62,7 +62,7 @@ def install(
     layout = replace(
         _layout(start, user=user, group=group, asterisk_user=asterisk), package_group=_package_group(target)
     )
-    layout = _with_present_addresses(target, layout)
+    layout = _with_present_settings(target, layout)
     layout = _with_manager_account(target, layout)
     if start and start.run_group:
         typer.echo(_group_explanation(start, layout))
@@ -176,13 +176,14 @@ def _read_or_generate_ami_secret(target: InstallTarget, layout: Layout) -> str:
     return str(_present_settings(target, layout, "ami").get("secret", "")) or secrets.token_hex(32)
 
 
-def _with_present_addresses(target: InstallTarget, layout: Layout) -> Layout:
-    """Return the layout with the addresses of ivr.toml, if it has some: ivr.socket listens there."""
-    fastagi, api = (_present_settings(target, layout, section) for section in ("fastagi", "api"))
+def _with_present_settings(target: InstallTarget, layout: Layout) -> Layout:
+    """Return the layout with what ivr.toml says: where ivr.socket listens, and the data folder."""
+    fastagi, api, data = (_present_settings(target, layout, section) for section in ("fastagi", "api", "data"))
     host, port = str(fastagi.get("host", LOOPBACK)), fastagi.get("port") or layout.fastagi_port
     rest_host, rest_port = str(api.get("host", LOOPBACK)), api.get("port") or REST_PORT
     return replace(
         layout,
+        data_folder=Path("/", str(data.get("folder") or layout.data_folder)),
         fastagi_port=int(port),
         listen_addresses=(socket_address(host, int(port)), socket_address(rest_host, int(rest_port))),
     )

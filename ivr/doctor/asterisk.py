@@ -88,7 +88,7 @@ def check_version(asterisk: RunningAsterisk) -> Iterator[Finding]:
     if version is None or version[0] < SUPPORTED_VERSION:
         name = f"Asterisk {version[1]}" if version else "an Asterisk of unknown version"
         what = f"{name}; ivr is tested with version {SUPPORTED_VERSION}"
-        yield warning("asterisk", what, f"install Asterisk {SUPPORTED_VERSION}")
+        yield warning("asterisk", what, f"install Asterisk {SUPPORTED_VERSION} (docs/install.md), then: ivr install")
     else:
         yield ok("asterisk", f"Asterisk {version[1]}")
 

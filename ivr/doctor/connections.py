@@ -80,7 +80,10 @@ async def _check_login(settings: AmiSettings, timing: AmiTiming, check_peer: Pee
         if has_file:
             remedy = f"{INSTALL_SECRET}; if it stays: the permit= of {section}"
             return problem("AMI", what, remedy, command=INSTALL_SECRET)
-        remedy = f"the secret of {section} must be that of [ami] in ivr.toml, and its permit= must allow our address"
+        remedy = (
+            f"write the secret of {section} in [ami] of ivr.toml, and allow our address by its permit=; then:"
+            f" {RELOAD_MANAGER}; {RESTART}"
+        )
         return problem("AMI", what, remedy)
     if missing := [action for action in REQUIRED_ACTIONS if not client.supports(action)]:
         remedy = f"set write = originate,call,message,reporting in {section}; then: {RELOAD_MANAGER}"
@@ -209,8 +212,8 @@ def check_ari(installation: Installation) -> Iterator[Finding]:
 def _finding_for(status: bytes, response: bytes, settings: AriSettings, address: str) -> Finding:
     if status in (b"401", b"403"):
         remedy = (
-            f"the password of [{settings.user}] in ari.conf must be that of [ari] in ivr.toml, and the ACL of http.conf"
-            " must allow our address"
+            f"write the password of [{settings.user}] in ari.conf in [ari] of ivr.toml, and allow our address by the"
+            f" ACL of http.conf; then: asterisk -rx 'module reload res_ari.so'; {RESTART}"
         )
         return problem("ARI", f"Asterisk at {address} rejects the user {settings.user}", remedy)
     if status == b"200":

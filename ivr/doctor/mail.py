@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import smtplib
+import ssl
 from collections.abc import Iterator
 
 from ivr.doctor.installation import Installation
 from ivr.doctor.settings_file import unset_command
 from ivr.errors import NotificationFailed
-from ivr.health.finding import Finding, ok, problem, warning
+from ivr.health.finding import RESTART, Finding, ok, problem, warning
 from ivr.notifications.mail.smtp import SmtpClient
 from ivr.notifications.settings import MailSettings
 
+CA_FILE = "ca_file"
 CONNECT_TIMEOUT_S = 5.0
 
 
@@ -26,13 +29,31 @@ def check_mail_server(installation: Installation) -> Iterator[Finding]:
     try:
         asyncio.run(_verify(settings.model_copy(update={"timeout_s": CONNECT_TIMEOUT_S})))
     except NotificationFailed as error:
-        remedy = (
-            "correct host, port, security, ca_file, username, password or sender in [mail] of ivr.toml, then:"
-            " systemctl restart ivr; mails wait meanwhile"
-        )
-        yield problem("mail", str(error), remedy)
+        names = _settings_to_correct(error)
+        remedy = f"correct {names} in [mail] of ivr.toml, then: {RESTART}; mails wait meanwhile"
+        command = unset_command(installation.config_file, "mail", "ca_file") if names == CA_FILE else ""
+        if command:
+            remedy = f"bring it back, or trust the authorities of the system: {command}"
+        yield problem("mail", str(error), remedy, command=command)
     else:
         yield ok("mail", f"{settings.host}:{settings.port} accepts mail from {settings.sender}")
+
+
+def _settings_to_correct(error: NotificationFailed) -> str:
+    """Return the settings that decide about an error of the mail server."""
+    match error.__cause__:
+        case smtplib.SMTPAuthenticationError():
+            return "username and password"
+        case smtplib.SMTPNotSupportedError():
+            return "security, or username and password"
+        case ssl.SSLError():
+            return "security, host or ca_file"
+        case OSError() if "ca_file" in str(error):
+            return CA_FILE
+        case smtplib.SMTPResponseException() | None:
+            return "sender"
+        case _:
+            return "host, port or security"
 
 
 async def _verify(settings: MailSettings) -> None:

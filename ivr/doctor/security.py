@@ -39,7 +39,8 @@ def check_endpoints(asterisk: RunningAsterisk) -> Iterator[Finding]:
             yield problem(
                 "endpoints",
                 f"{name} does not authenticate, so any phone could use its name: boxes ask it for their PIN",
-                f"set auth = {name} in its section of pjsip.conf (example: asterisk-conf/pjsip.conf)",
+                f"in pjsip.conf, set auth = {name} in [{name}] and add a section [{name}] with type = auth, username"
+                " and password (example: asterisk-conf/pjsip.conf); then: asterisk -rx 'pjsip reload'",
             )
     if all(known.get(name) for name in assigned):
         yield ok("endpoints", f"{len(assigned)} phones, all authenticate")
@@ -62,7 +63,8 @@ def check_contexts(asterisk: RunningAsterisk) -> Iterator[Finding]:
             yield problem(
                 "contexts",
                 f"{setting}: callers can dial any number through {', '.join(unbounded)}",
-                "use exact extensions and patterns of a fixed length only, such as _1XXX",
+                "use exact extensions and patterns of a fixed length only, such as _1XXX; clear the setting until then",
+                command=_clear_command(asterisk.installation, setting),
             )
         elif wide:
             yield warning(

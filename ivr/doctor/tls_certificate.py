@@ -12,12 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ivr.doctor.installation import Installation
+from ivr.doctor.settings_file import unset_command
 from ivr.errors import describe_error
 from ivr.health.finding import RESTART, Finding, Level, ok, problem, quoted, warning
 from ivr.storage.data_folder import state_folder
 from ivr.storage.file_owner import run_as_owner_of
 
 CHECK = "REST TLS"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 DAY_S = 86_400
 EXPIRES_SOON_S = 30 * DAY_S
 ENCRYPTED = b"ENCRYPTED"
@@ -40,7 +42,10 @@ def check_tls_certificate(installation: Installation) -> Iterator[Finding]:
     if certificate is None or key is None:
         present, missing = ("tls_certificate", "tls_key") if certificate else ("tls_key", "tls_certificate")
         what = f"{present} is set, but {missing} is not: the service does not start"
-        yield problem(CHECK, what, f"set both or neither in [api] of ivr.toml, then: {RESTART}")
+        # Without TLS, the tokens of a REST API that only this machine reaches stay on this machine.
+        is_local = installation.settings.api.host in LOOPBACK
+        command = unset_command(installation.config_file, "api", present) if is_local else ""
+        yield problem(CHECK, what, f"set both or neither in [api] of ivr.toml, then: {RESTART}", command=command)
         return
     unreadable = [found for path in (certificate, key) for found in _access_problems(path, installation)]
     yield from unreadable

@@ -43,7 +43,8 @@ def _not_a_folder(check: str, path: Path, *, prevents_storing: bool) -> Finding 
         return None
     if path.is_symlink():
         what = f"{path} points to {os.readlink(path)}, which is no folder"
-        remedy = f"mount its disk, or point it to the right folder: ln -sfn FOLDER {quoted(path)}; then: {RESTART}"
+        link = f"ln -sfn FOLDER {quoted(path)}"
+        remedy = f"if it has a disk of its own, mount it; or point it to the right folder: {link}; then: {RESTART}"
         return problem(check, what, remedy, prevents_storing=prevents_storing)
     command = f"mv {quoted(path)} {quoted(path)}.aside && {RESTART}"
     remedy = f"{command}; what was in the folder comes back from a backup: ivr restore (docs/operations.md)"
@@ -67,7 +68,7 @@ def check_data_folder(facts: HealthFacts) -> Iterator[Finding]:
         yield found
         return
     if not folder.is_dir():
-        remedy = "mount its disk if it has one, or restore a backup; on a new machine: ivr install"
+        remedy = "if it has a disk of its own, mount it; or restore a backup; on a new machine: ivr install"
         yield problem("data folder", f"{folder} does not exist", remedy, prevents_storing=True)
         return
     status = folder.stat()

@@ -29,6 +29,7 @@ MANAGER_INCLUDE = """; The manager account of ivr, for message lights and calls 
 """
 COMMAND_FOLDERS = {Path("/usr/bin"), Path("/usr/local/bin")}
 SYSTEMD_RUNTIME_FOLDER = Path("/run/systemd/system")
+DEFAULT_DATA_FOLDER = Path("/var/lib/ivr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Layout:
     listen_addresses: tuple[str, ...] = ("127.0.0.1:4573", "127.0.0.1:8000")
     """Of FastAGI and REST, as ivr.socket has them."""
     config_folder: Path = Path("/etc/ivr")
-    data_folder: Path = Path("/var/lib/ivr")
+    data_folder: Path = DEFAULT_DATA_FOLDER
     asterisk_config_folder: Path = Path("/etc/asterisk/ivr")
     unit_file: Path = Path("/etc/systemd/system/ivr.service")
     socket_unit_file: Path = Path("/etc/systemd/system/ivr.socket")
@@ -110,6 +111,9 @@ def install_steps(layout: Layout, secret: str, *, ami_secret: str) -> Iterator[I
             yield MakeLink(layout.command_link, layout.executable)
     elif group != layout.package_group:
         yield WriteFile(layout.unit_drop_in, f"[Service]\nGroup={group}\n", unit_ownership)
+    if layout.package_group and layout.data_folder != DEFAULT_DATA_FOLDER:
+        writable = f"[Service]\nReadWritePaths={_unit_path(layout.data_folder)}\n"
+        yield WriteFile(layout.unit_drop_in.with_name("data-folder.conf"), writable, unit_ownership)
     yield WriteRecord(layout.config_folder / RECORD_FILE, settings_ownership)
     yield RunCommand(["systemctl", "daemon-reload"], required_path=SYSTEMD_RUNTIME_FOLDER)
 
@@ -165,13 +169,19 @@ def socket_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def _unit_path(path: Path) -> str:
+    """Return a path as a word of a systemd unit."""
+    escaped = str(path).replace("%", "%%")
+    return f'"{escaped}"' if " " in escaped else escaped
+
+
 def _systemd_unit(layout: Layout, name: str) -> str:
     unit = (layout.package_data / "systemd" / name).read_text()
     filled = {
         "@IVR@": layout.executable,
         "@USER@": layout.user,
         "@GROUP@": layout.group,
-        "@DATA@": layout.data_folder,
+        "@DATA@": _unit_path(layout.data_folder),
         "@SHARE@": layout.package_data,
         "@FASTAGI@": layout.listen_addresses[0],
         "@REST@": layout.listen_addresses[1],

@@ -131,6 +131,23 @@ def test_unit_and_command_of_a_debian_package_are_left_to_it(
         assert group_file.read_text() == "[Service]\nGroup=ivr-asterisk\n"
 
 
+@pytest.mark.parametrize("is_packaged", [False, True])
+def test_data_folder_of_the_settings_is_that_of_unit_and_dialplan(ivr: Ivr, tmp_path: Path, is_packaged: bool) -> None:
+    """A site that has moved it: the unit lets the service write nowhere else."""
+    if is_packaged:
+        package_unit = tmp_path / "usr/lib/systemd/system/ivr.service"
+        package_unit.parent.mkdir(parents=True)
+        package_unit.write_text("[Service]\nGroup=asterisk\n")
+    ivr("install", "--root", str(tmp_path))
+    settings = tmp_path / "etc/ivr/ivr.toml"
+    settings.write_text(settings.read_text().replace("/var/lib/ivr", "/srv/voice mail"))
+    ivr("install", "--root", str(tmp_path))
+    unit = "ivr.service.d/data-folder.conf" if is_packaged else "ivr.service"
+    assert 'ReadWritePaths="/srv/voice mail"\n' in (tmp_path / "etc/systemd/system" / unit).read_text()
+    assert "IVR_TAKES_FOLDER => /srv/voice mail/takes\n" in (tmp_path / "etc/asterisk/ivr/secret.conf").read_text()
+    assert (tmp_path / "srv/voice mail/takes").is_dir()
+
+
 def test_command_is_linked_into_path_and_a_program_of_the_site_is_kept(tmp_path: Path) -> None:
     link = MakeLink(Path("/usr/local/bin/ivr"), Path("/opt/ivr/bin/ivr"))
     place = tmp_path / "usr/local/bin/ivr"

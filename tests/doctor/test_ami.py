@@ -50,7 +50,7 @@ async def test_ami_login_succeeds_and_logs_off(doctor: DoctorFixture, ami_server
 
 async def test_wrong_ami_secret_is_reported(doctor: DoctorFixture, ami_server: FakeAmiServer) -> None:
     finding = await ami_findings(doctor, ami_server.port, "another5ecret")
-    assert_problem(finding, "rejects the user ivr", "the secret of [ivr] in manager.conf must be that of [ami]")
+    assert_problem(finding, "rejects the user ivr", "write the secret of [ivr] in manager.conf in [ami]")
 
 
 async def test_missing_ami_privileges_are_reported(doctor: DoctorFixture, ami_server: FakeAmiServer) -> None:

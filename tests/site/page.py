@@ -82,8 +82,9 @@ def read_commands(page: Path) -> list[TypedCommand]:
 
 
 PROGRAMS = (
-    "apt", "asterisk", "chgrp", "chmod", "chown", "cp", "df", "diff", "fuser", "grep", "ivr", "journalctl", "make",
-    "openssl", "pip", "promtool", "python3", "rm", "sed", "ss", "systemctl", "tar", "timedatectl", "vmstat",
+    "apt", "asterisk", "chgrp", "chmod", "chown", "cp", "df", "diff", "fuser", "grep", "ivr", "journalctl",
+    "make", "mount", "mv", "openssl", "pip", "promtool", "python3", "rm", "sed", "ss", "systemctl", "tar",
+    "timedatectl", "vmstat",
 )  # fmt: skip
 _COMMAND = rf"(?:/\S+/)?(?:{'|'.join(PROGRAMS)}) "
 _REMEDY_COMMAND = re.compile(rf"(?<=[:;|] )({_COMMAND}[^;|]+?)(?=;| ?\\?\||, then| \(|$)")

@@ -1,11 +1,11 @@
 #!/bin/bash
-# A machine of its own for one command: this computer's files, but an /etc, /var/lib and /usr/local/bin that are thrown
-# away, the user asterisk, and stand-ins for systemctl and asterisk. Run it in namespaces of its own.
+# A machine of its own for one command: this computer's files, but an /etc, /var/lib, /srv and /usr/local/bin that are
+# thrown away, the user asterisk, and stand-ins for systemctl and asterisk. Run it in namespaces of its own.
 set -euo pipefail
 
 scratch=/mnt
 mount --make-rprivate /
-for folder in /mnt /var/lib /var/backups; do
+for folder in /mnt /var/lib /var/backups /srv; do
     mount -t tmpfs -o mode=755 private "$folder"
 done
 for folder in /etc /usr/local /opt; do

@@ -26,6 +26,10 @@ HERE = {
     "pepper accept": "pepper accept --yes",
 }  # fmt: skip
 """What stands for the words of the pages that differ from site to site, and for an answer at the terminal."""
+BACK_TO_THE_USUAL_FOLDER = (
+    "systemctl stop ivr.socket ivr; sed -i 's|/srv/ivr|/var/lib/ivr|' /etc/ivr/ivr.toml; systemctl start ivr"
+)
+"""The page has moved the data folder. The other pages name the usual one."""
 NO_COMMANDS = {"time zones", "service late"}
 """A check of the doctor, and an entry in the record of a call, that begin like a program."""
 ELSEWHERE = {
@@ -38,7 +42,7 @@ ELSEWHERE = {
 
 def test_commands_of_the_operations_page_print_what_it_shows(tmp_path: Path) -> None:
     wav.write(tmp_path / "hello.wav", b"\x10\x20" * 16_000)
-    further = [TypedCommand(line, (ANY,)) for line in other_commands()]
+    further = [TypedCommand(line, (ANY,)) for line in (BACK_TO_THE_USUAL_FOLDER, *other_commands())]
     assert len(further) > 20
     assert follow_page(PAGE, PREPARATION.format(folder=tmp_path), tmp_path, further) > 15 + len(further)
 

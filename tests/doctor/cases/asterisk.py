@@ -172,7 +172,6 @@ CASES: dict[str, Case] = {
         all_of(set_config("voicemail", callback_context="out"), write("asterisk/contexts/out", OPEN_CONTEXT)),
         "contexts",
         "callers can dial any number",
-        write("asterisk/contexts/out", BOUNDED_CONTEXT),
     ),
     "context missing": Case(
         set_config("voicemail", operator_context="desk"),

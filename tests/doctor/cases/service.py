@@ -149,7 +149,6 @@ CASES: dict[str, Case] = {
         tls(90, unset_key),
         "REST TLS",
         "tls_certificate is set, but tls_key is not",
-        lambda site: site.write_config(api={"tls_key": str(site.folder / "etc" / "tls" / "key.pem")}),
     ),
     "TLS key of root": Case(
         tls(90, chown_key_to_root), "REST TLS", "the user of the service cannot read", as_root=True
