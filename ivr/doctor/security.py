@@ -40,7 +40,7 @@ def check_endpoints(asterisk: RunningAsterisk) -> Iterator[Finding]:
                 "endpoints",
                 f"{name} does not authenticate, so any phone could use its name: boxes ask it for their PIN",
                 f"in pjsip.conf, set auth = {name} in [{name}] and add a section [{name}] with type = auth, username"
-                " and password (example: asterisk-conf/pjsip.conf); then: asterisk -rx 'pjsip reload'",
+                " and password (example: asterisk-conf/pjsip.conf); then: asterisk -rx 'module reload res_pjsip.so'",
             )
     if all(known.get(name) for name in assigned):
         yield ok("endpoints", f"{len(assigned)} phones, all authenticate")

@@ -145,7 +145,7 @@ def test_box_settings_are_shown_and_changed(populated_ivr: Ivr) -> None:
         (["endpoint", "add", "two words", "alice"], 2, "is not the name of a PJSIP endpoint"),
         (["user", "create", "bob", "emial=bob@example.com"], 2, "did you mean email?"),
         (["account", "set", "demo", "languge=de"], 2, "did you mean language? the keys are "),
-        (["account", "set", "demo", "timezone=CEST"], 2, "is not a time zone: write it as"),
+        (["account", "set", "demo", "timezone=CEST"], 2, "is not a time zone: did you mean Europe/Berlin"),
         (["box", "create", "1001", "--pin", "-"], 2, "standard input contains no line"),
         (["user", "set", "alice", "--username", "alice", "--password", "-"], 2, "standard input contains no line"),
         (["calls", "list", "--since", "1h", "--until", "2h"], 2, "--until 2h is before --since 1h"),
