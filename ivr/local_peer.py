@@ -104,12 +104,12 @@ def find_peer_uid(connection: socket.socket) -> int | None:
     own, peer = _address(connection.getsockname()), _address(connection.getpeername())
     if own[0] != peer[0] and not ipaddress.ip_address(peer[0]).is_loopback:
         return None
-    for row in _sockets():
-        if (row.local, row.remote) == (peer, own):
-            if row.inode != NO_PROGRAM:
-                return row.uid
-            return NOT_YET if row.state in CONNECTED else None
-    return None
+    # The kernel may list an earlier connection between the same ports, or this one twice while it is accepted.
+    rows = [row for row in _sockets() if (row.local, row.remote) == (peer, own)]
+    for row in rows:
+        if row.inode != NO_PROGRAM:
+            return row.uid
+    return NOT_YET if any(row.state in CONNECTED for row in rows) else None
 
 
 def _address(name: tuple[str, int]) -> Address:
