@@ -62,7 +62,7 @@ def check_audio_store(facts: HealthFacts) -> Iterator[Finding]:
     """Check that the object store answers. Until it does, recordings wait in the folder of takes."""
     if facts.audio_error:
         what, _, remedy = facts.audio_error.rpartition(": ")
-        yield problem("audio store", f"{what}; recordings wait, and are delivered when it answers", remedy)
+        yield problem("audio store", f"{what}; until then recordings wait where Asterisk has recorded them", remedy)
 
 
 def _database_remedy(error: str, path: Path) -> str:

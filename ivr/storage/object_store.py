@@ -5,6 +5,7 @@ All methods wait for the network: call them in a worker thread. They raise `Stor
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ import obstore
 from obstore import exceptions
 from obstore.store import S3Store
 
-from ivr.errors import NotFound, SettingsError, StoreError
+from ivr.errors import NotFound, SettingsError, StoreError, describe_error
 from ivr.storage.settings import AudioSettings
 
 if TYPE_CHECKING:
@@ -166,6 +167,9 @@ def _connect(settings: AudioSettings, timeout_s: float) -> S3Store:
     if settings.access_key_id:
         config["access_key_id"] = settings.access_key_id
         config["secret_access_key"] = _secret(settings)
+    elif endpoint and "AWS_ACCESS_KEY_ID" not in os.environ:
+        # The library would ask the machine's link-local address for the role that AWS gives to its own machines.
+        raise SettingsError("audio.endpoint needs a key: set audio.access_key_id and audio.secret_access_key_file")
     return S3Store(
         bucket,
         prefix=prefix or None,
@@ -193,7 +197,10 @@ def _secret(settings: AudioSettings) -> str:
         try:
             return path.read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"audio.secret_access_key_file cannot be read: {error}") from error
+            what = f"audio.secret_access_key_file cannot be read ({describe_error(error)})"
+            raise SettingsError(f"{what}: correct its path, or let the user of the service read it") from error
+    if not settings.secret_access_key:
+        raise SettingsError("audio.access_key_id has no secret: set audio.secret_access_key_file")
     return settings.secret_access_key
 
 

@@ -47,7 +47,7 @@ class AudioSettings(BaseModel):
     access_key_id: str = Field(
         "",
         description="Id of the key for the bucket. Empty: the variables `AWS_ACCESS_KEY_ID` and"
-        " `AWS_SECRET_ACCESS_KEY`, or the role of the machine.",
+        " `AWS_SECRET_ACCESS_KEY`; at AWS also the role of the machine.",
     )
     secret_access_key: str = Field("", description="The secret of the key, if it is in no file of its own.")
     secret_access_key_file: OptionalPath = Field(

@@ -99,7 +99,7 @@ async def test_health_names_fault_of_store_and_remedy(app: AppFixture, s3_server
         found for found in (await app.container.health_monitor.report()).problems if found.check == "audio store"
     ]
     assert problem.what == (
-        f"the bucket of s3://{BUCKET}/data does not exist; recordings wait, and are delivered when it answers"
+        f"the bucket of s3://{BUCKET}/data does not exist; until then recordings wait where Asterisk has recorded them"
     )
     assert problem.remedy == "create it, or correct audio.store"
 

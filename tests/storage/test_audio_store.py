@@ -262,6 +262,19 @@ def test_secret_is_read_from_its_file(tmp_path: Path, s3_server: S3Server) -> No
     ObjectStore(settings).verify()
 
 
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [({"access_key_id": ""}, "audio.endpoint needs a key"), ({"secret_access_key": ""}, "access_key_id has no secret")],
+)
+def test_key_that_is_not_whole_is_refused_before_anything_is_asked(
+    s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, key: dict[str, str], message: str
+) -> None:
+    """Without a key the library asks the link-local address of AWS for one."""
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    with pytest.raises(SettingsError, match=message):
+        ObjectStore(audio_settings(s3_server.endpoint, **key))
+
+
 def test_seaweedfs_refuses_wrong_secret_and_missing_bucket(seaweedfs: str, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="refuses the key"):
         ObjectStore(audio_settings(seaweedfs, secret_access_key="wrong")).verify()
