@@ -26,7 +26,7 @@ from ivr.web.texts import Translator
 
 ACCOUNT, SYSTEM = "account", "system"
 PAGE_SIZE = 100
-BOX_COLUMNS = ("number", "name", "owner", "new", "saved", "size", "quota", "last_sign_in", "light", "locked")
+BOX_COLUMNS = ("number", "name", "owner", "new", "saved", "size", "quota", "last_sign_in", "light", "enabled", "locked")
 MAX_TASKS = 10_000
 """Tasks of the outbox that are looked at for one page."""
 
@@ -274,7 +274,8 @@ async def _box_row(view: AdminView, box: Mailbox, usage: BoxUsage) -> Row:
         f"{format_decimal(usage.size_bytes / MEGABYTE, '#,##0.0', locale=t.locale)} MB",
         format_percent(usage.size_bytes / box.quota_bytes, locale=t.locale) if box.quota_bytes else "",
         view.time(usage.last_sign_in_at),
-        t("admin_light_on" if usage.counts.new else "admin_light_off"),
+        t("admin_light_on" if usage.counts.new and box.settings.enabled else "admin_light_off"),
+        t("admin_yes" if box.settings.enabled else "admin_no"),
         t("admin_locked_until", time=view.time(locked_until)) if locked_until else "",
     )
     return Row(cells, f"{view.path}/box/{box.id}")

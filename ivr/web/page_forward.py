@@ -96,7 +96,7 @@ async def _find_recipients(
     recipients: list[Mailbox] = []
     for number in numbers:
         recipient = await boxes.find_by_number(mailbox.account_id, number)
-        if recipient is None:
+        if recipient is None or not recipient.settings.enabled:
             return [], translate("unknown_mailbox", number=number)
         if recipient.id == mailbox.id:
             return [], translate("own_mailbox", number=number)

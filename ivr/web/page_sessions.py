@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from ivr.directory.models import Account
 from ivr.errors import Forbidden, NotFound, Unauthorized
+from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.boxes import settings_from_record
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import Actor, AuditAction, BoxQuery, BoxSummary, Door, Token
@@ -72,37 +73,38 @@ class PageSession(Visitor):
         """Whether a PIN has opened the session, for one mailbox."""
         return self.token.box_id is not None
 
-    def reaches(self, mailbox: Mailbox) -> bool:
-        """Return whether the session may read and change a mailbox."""
-        if mailbox.account_id != self.account.id:
-            return False
-        if self.token.box_id is not None:
-            return mailbox.id == self.token.box_id
-        return mailbox.settings.has_owner_rights(self.token.user_id)
-
     async def get_box(self, box_id: str) -> Mailbox:
-        """Return a mailbox that the session reaches. Raises `NotFound`, also for one of another owner."""
+        """Return a mailbox that the session reaches. Raises `NotFound`, also if it is disabled or another's."""
         mailbox = await self.services.api.mailbox.boxes.get(box_id)
-        if not self.reaches(mailbox):
+        is_own = mailbox.account_id == self.account.id and self._is_own(mailbox.id, mailbox.settings)
+        if not is_own or not mailbox.settings.enabled:  # A disabled one opens neither here nor at the phone.
             raise NotFound("there is no such mailbox")
         return mailbox
 
     async def list_boxes(self) -> list[BoxSummary]:
         """Return the mailboxes that the session reaches, by number, with their counts."""
+        return (await self.list_own_boxes())[0]
 
-        def matches(box: BoxSummary) -> bool:
-            if self.token.box_id is not None:
-                return box.record.id == self.token.box_id
-            return settings_from_record(box.record).has_owner_rights(self.token.user_id)
-
+    async def list_own_boxes(self) -> tuple[list[BoxSummary], list[BoxSummary]]:
+        """Return the mailboxes that the session reaches, and those that it would reach if they were enabled."""
         boxes: list[BoxSummary] = []
         after = None
         while True:
-            query = BoxQuery(BOX_SCAN_SIZE, matches, after)
+            query = BoxQuery(BOX_SCAN_SIZE, self._matches, after)
             page = await self.services.api.mailbox.lists.list_boxes(self.account.id, query)
             boxes += page.items
             if (after := page.next_key) is None:
-                return boxes
+                break
+        enabled = [box for box in boxes if settings_from_record(box.record).enabled]
+        return enabled, [box for box in boxes if box not in enabled]
+
+    def _matches(self, box: BoxSummary) -> bool:
+        return self._is_own(box.record.id, settings_from_record(box.record))
+
+    def _is_own(self, box_id: str, settings: BoxSettings) -> bool:
+        if self.token.box_id is not None:
+            return box_id == self.token.box_id
+        return settings.has_owner_rights(self.token.user_id)
 
     def actor(self, request: Request) -> Actor:
         device = f"{client_address(request)} session {self.token.id}"
@@ -145,6 +147,8 @@ async def read_session(request: Request) -> PageSession | None:
             mailbox = await services.api.mailbox.boxes.get(token.box_id)
         except NotFound:
             return None
+        if not mailbox.settings.enabled:
+            return None  # Its PIN opens it no longer.
         if not token.proof or await services.pins.fingerprint(mailbox) != token.proof:
             return None  # The PIN is another one since.
     request.state.token_id = token.id

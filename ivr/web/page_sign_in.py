@@ -48,10 +48,12 @@ class SignInPages:
             return await self._sign_in_page(request, notice=notice if notice in NOTICES else "")
         if session.token.box_id is not None:
             return RedirectResponse(f"/page/box/{session.token.box_id}", SEE_OTHER)
-        boxes = await session.list_boxes()
-        if len(boxes) == 1:
+        boxes, disabled = await session.list_own_boxes()
+        if len(boxes) == 1 and not disabled:
             return RedirectResponse(f"/page/box/{boxes[0].record.id}", SEE_OTHER)
-        return await self._renderer.render(request, "boxes.html", boxes=boxes, live="/page/live", changes=UNKNOWN)
+        return await self._renderer.render(
+            request, "boxes.html", boxes=boxes, disabled=disabled, live="/page/live", changes=UNKNOWN
+        )
 
     async def sign_in(self, request: Request) -> Response:
         """Begin a session, with a PIN or with a password."""
@@ -147,7 +149,7 @@ async def begin_pin_session(services: PageServices, mailbox: Mailbox) -> tuple[s
 async def open_box_by_pin(request: Request, account_name: str, number: str, pin: str) -> tuple[Mailbox | None, str]:
     """Return the mailbox that a PIN opens, or None, and what keeps its owner out; "" if nothing does.
 
-    A wrong PIN, an unknown mailbox and a locked one look the same, and count as they do at the phone.
+    A wrong PIN, an unknown mailbox, a disabled one and a locked one look the same, and count as they do at the phone.
     """
     services, number, pin = get_page_services(request), number.strip(), pin.strip()
     account = await _find_account(services, account_name, number)
@@ -157,6 +159,7 @@ async def open_box_by_pin(request: Request, account_name: str, number: str, pin:
         await services.secret_store.verify("", None, pin)  # Takes as long as for a known account.
         return None, "wrong_pin"
     mailbox = await services.api.mailbox.boxes.find_by_number(account.id, number) if number else None
+    mailbox = mailbox if mailbox and mailbox.settings.enabled else None
     source = f"page {client_address(request)}"
     attempt = PinAttempt(account_id=account.id, box_id=mailbox.id if mailbox else None, source=source)
     if not await services.pins.verify(mailbox, pin, attempt) or mailbox is None:

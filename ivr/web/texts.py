@@ -39,6 +39,7 @@ ENGLISH: Mapping[str, str] = {
     "new_pin_by_phone": "This mailbox needs a new PIN first: call your voicemail, it asks for one.",
     "mailboxes": "Mailboxes",
     "no_mailboxes": "You have no mailbox: ask your administrator.",
+    "mailbox_is_disabled": "Mailbox {number} is disabled: ask your administrator.",
     "mailbox": "Mailbox",
     "new": "New",
     "saved": "Saved",

@@ -103,7 +103,7 @@ async def test_mailboxes_show_counts_quota_light_and_lock(app: AppFixture, brows
         attempt = PinAttempt(account_id=box.account_id, box_id=box.id, source="x")
         await app.container.pins.verify(box, "0000", attempt)
     await browser.open(path)
-    assert re.search(r"alice 1 1 0\.2 MB 24% is on until ", browser.text), browser.text
+    assert re.search(r"alice 1 1 0\.2 MB 24% is on yes until ", browser.text), browser.text
     assert "<img" not in browser.page.text
     await browser.open(f"{path}/box/{box.id}")
     assert "Quota used 24%" in browser.text
@@ -111,6 +111,9 @@ async def test_mailboxes_show_counts_quota_light_and_lock(app: AppFixture, brows
     assert "Mailbox 1000 is unlocked" in browser.text
     assert await app.container.pin_lockout.locked_until(box.account_id, box.id) == 0
     assert await audit_entries(app) == [("unlocked", "", app.alice.id, box.id)]
+    await app.container.boxes.patch(await app.container.boxes.get(box.id), {"enabled": False})
+    await browser.open(path)
+    assert "24% is off no" in browser.text
 
 
 async def test_new_pin_is_shown_once_opens_the_mailbox_and_has_to_be_changed(

@@ -349,6 +349,9 @@ async def test_message_is_forwarded_to_the_members_of_a_distribution_list(
     assert "Forwarded to mailboxes: 2" in browser.text
     await browser.send(f"{path_of(message)}/forward", to="801")
     assert "no mailbox 4711" in browser.text
+    await app.create_box("1003", enabled=False)
+    await browser.send(f"{path_of(message)}/forward", to="1003")
+    assert "no mailbox 1003" in browser.text, "as at the phone"
     monkeypatch.setattr(page_forward, "MAX_RECIPIENTS", 1)
     await browser.send(f"{path_of(message)}/forward", to="800")
     assert "at most 1" in browser.text

@@ -35,6 +35,24 @@ async def test_password_opens_own_and_shared_mailboxes(app: AppFixture, browser:
         assert browser.page.status_code == status
 
 
+async def test_disabled_mailbox_is_none_on_the_page_as_at_the_phone(app: AppFixture, browser: Browser) -> None:
+    own, other = await app.create_box("1000", app.alice), await app.create_box("1001", app.alice)
+    await browser.sign_in_by_pin("1000")
+    await app.container.boxes.patch(own, {"enabled": False})
+    await browser.open(f"/page/box/{own.id}")
+    assert browser.page.url.path == "/", "a session that the PIN had opened ends"
+    await browser.sign_in_by_pin("1000")
+    assert browser.page.status_code == 401
+    assert "Mailbox number or PIN is wrong" in browser.text
+    third = await app.create_box("1002", app.alice)
+    await browser.sign_in_by_password()
+    assert "Mailbox 1000 is disabled: ask your administrator." in browser.text
+    assert [f"/page/box/{box.id}" in browser.page.text for box in (own, other, third)] == [False, True, True]
+    for box, status in ((own, 404), (other, 200), (third, 200)):
+        await browser.open(f"/page/box/{box.id}")
+        assert browser.page.status_code == status
+
+
 @pytest.mark.parametrize(("number", "pin"), [("1000", "9999"), ("4711", "1379"), ("", "1379"), ("1000", "")])
 async def test_wrong_pin_and_unknown_mailbox_look_the_same(
     app: AppFixture, browser: Browser, number: str, pin: str
