@@ -1,7 +1,7 @@
 """Bulk operations: the operation of one message applied to many, each with its own result.
 
-The messages are independent of each other. The store commits waiting transactions together, so many messages cost
-little more than one.
+The messages are independent of each other. They are read together, and the store commits waiting transactions
+together, so many messages cost little more than one.
 """
 
 from __future__ import annotations
@@ -139,10 +139,9 @@ class BulkOperations:
         precondition: Precondition | None,
         operation: Callable[[Message, int | None], Awaitable[list[str]]],
     ) -> BulkResult:
-        async def apply(message_id: str) -> list[str] | IvrError:
+        async def apply(message: Message) -> list[str] | IvrError:
             async with self._places:
                 try:
-                    message = await self._messages.get(mailbox.id, message_id, not_before)
                     if precondition and not precondition(message):
                         raise PreconditionFailed("the message has another revision")
                     return await operation(message, message.revision if precondition else None)
@@ -153,7 +152,10 @@ class BulkOperations:
         unique_ids = list(dict.fromkeys(ids))
         for start in range(0, len(unique_ids), self._batch_size):
             batch = unique_ids[start : start + self._batch_size]
-            for message_id, outcome in zip(batch, await asyncio.gather(*map(apply, batch)), strict=True):
+            messages = await self._messages.get_many(mailbox.id, batch, not_before)
+            outcomes = iter(await asyncio.gather(*(apply(one) for one in messages if isinstance(one, Message))))
+            for message_id, message in zip(batch, messages, strict=True):
+                outcome = next(outcomes) if isinstance(message, Message) else message
                 if isinstance(outcome, IvrError):
                     result.failed.append((message_id, failure_reason(outcome)))
                 else:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ivr.mailbox.bulk import BulkResult
+from ivr.errors import IvrError
+from ivr.mailbox.bulk import BulkOperations, BulkResult
+from ivr.storage.records import Folder, Message
+from ivr.storage.sqlite.messages import SqliteMessages
 from tests.support.app_fixture import AppFixture
 
 FOLDERS = ("new", "saved", "deleted")
@@ -65,3 +69,30 @@ async def _compare_with_model(folder: Path, operations: list[tuple[str, list[int
         assert len(await app.messages(there)) == arrived
     finally:
         app.close()
+
+
+class CountedMessages(SqliteMessages):
+    """Counts what is read."""
+
+    reads = 0
+
+    async def get(self, box_id: str, message_id: str, not_before: int) -> Message:
+        self.reads += 1
+        return await super().get(box_id, message_id, not_before)
+
+    async def get_many(self, box_id: str, ids: Sequence[str], not_before: int) -> list[Message | IvrError]:
+        self.reads += 1
+        return await super().get_many(box_id, ids, not_before)
+
+
+async def test_messages_of_a_bulk_operation_are_read_together(app: AppFixture) -> None:
+    """A read for each of 10,000 ids kept the threads busy, and calls waited."""
+    box = await app.create_box("1000")
+    sent = [(await app.create_message(box, s=0.1)).id for _ in range(3)]
+    unknown = [f"201605-{number:032x}" for number in range(997)]
+    messages = CountedMessages(app.container.database, app.clock)
+    bulk = BulkOperations(messages=messages, delivery=app.container.delivery)
+    outcome = await bulk.move_to_folder(box, [sent[0], *unknown, *sent[1:]], Folder.SAVED, 0)
+    assert outcome.succeeded == sent
+    assert outcome.failed == [(one, "not_found") for one in unknown]
+    assert messages.reads <= 10

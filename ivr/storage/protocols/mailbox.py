@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypedDict
 
+from ivr.errors import IvrError
 from ivr.storage.records import (
     BoxNumberUse,
     BoxQuery,
@@ -100,6 +101,9 @@ class MessageStore(Protocol):
 
     async def get(self, box_id: str, message_id: str, not_before: int) -> Message:
         """Return a message. Raises `NotFound`; `PastRetention` if it was left before `not_before` (Unix s)."""
+
+    async def get_many(self, box_id: str, ids: Sequence[str], not_before: int) -> list[Message | IvrError]:
+        """Return for each id its message, or the error that `get` raises."""
 
     def recall(self, box_id: str, message_id: str, not_before: int) -> Message | None:
         """Return a message that was read since the last commit, without waiting; None: it has to be read.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 
-from ivr.errors import NotFound, PastRetention, PreconditionFailed
+from ivr.errors import IvrError, NotFound, PastRetention, PreconditionFailed
 from ivr.storage.records import Caller, Folder, Forwarder, Message, OpenFolder
 
 ARRIVAL_PENDING = 2**62
@@ -50,6 +50,24 @@ def message_within_retention(row: sqlite3.Row | None, message_id: str, not_befor
     if row["expired_at"] is not None or (not_before is not None and row["retention_from"] < not_before):
         raise PastRetention(f"the message {message_id!r} is past retention")
     return message_from_row(row)
+
+
+def messages_by_ids(
+    connection: sqlite3.Connection, box_id: str, ids: Sequence[str], not_before: int
+) -> list[Message | IvrError]:
+    """Return for each id its message, or the error that `message_within_retention` raises."""
+    rows = connection.execute(
+        f"SELECT * FROM messages WHERE id IN ({', '.join('?' * len(ids))}) AND +box_id = ? AND deleted_at IS NULL",
+        (*ids, box_id),
+    )
+    row_by_id = {row["id"]: row for row in rows}
+    found: list[Message | IvrError] = []
+    for message_id in ids:
+        try:
+            found.append(message_within_retention(row_by_id.get(message_id), message_id, not_before))
+        except IvrError as error:
+            found.append(error.with_traceback(None))  # The frames would keep it alive until a collection of garbage.
+    return found
 
 
 def check_revision(revision: int, expected_revision: int | None) -> None:

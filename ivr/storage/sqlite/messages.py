@@ -9,7 +9,7 @@ from dataclasses import replace
 import structlog
 
 from ivr.clock import Clock
-from ivr.errors import BoxDeleted, NotFound, PreconditionFailed
+from ivr.errors import BoxDeleted, IvrError, NotFound, PreconditionFailed
 from ivr.storage.database import Database
 from ivr.storage.records import ChangeReason, Folder, FolderCounts, Message, OpenFolder, TaskKind
 from ivr.storage.sqlite import counters, events, message_rows, removal
@@ -40,6 +40,9 @@ class SqliteMessages:
     async def get(self, box_id: str, message_id: str, not_before: int) -> Message:
         row = await self._database.read_row(message_rows.MESSAGE_BY_ID, message_id, box_id)
         return message_rows.message_within_retention(row, message_id, not_before)
+
+    async def get_many(self, box_id: str, ids: Sequence[str], not_before: int) -> list[Message | IvrError]:
+        return await self._database.read(lambda c: message_rows.messages_by_ids(c, box_id, ids, not_before))
 
     def recall(self, box_id: str, message_id: str, not_before: int) -> Message | None:
         row = self._database.recall_row(message_rows.MESSAGE_BY_ID, message_id, box_id)
@@ -306,13 +309,8 @@ class SqliteMessages:
         if not message.has_audio:
             return
         counters.adjust_for_message(connection, message, message.folder, 1)
-        events.enqueue_for_message(
-            connection,
-            TaskKind.NEW,
-            message,
-            now,
-            **({"suppress_notifications": True} if suppress_notifications else {}),
-        )
+        details = {"suppress_notifications": True} if suppress_notifications else {}
+        events.enqueue_for_message(connection, TaskKind.NEW, message, now, **details)
         events.enqueue_mwi(connection, message.account_id, message.box_id, now)
 
     def _move_to_folder(
