@@ -173,6 +173,8 @@ class _Reader:
 
 def _read_regular(path: Path) -> bytes:
     """Read a file that may belong to Asterisk: a pipe would be waited for, a device has no end. Raises `BadInput`."""
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder: it is not read")
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(descriptor)

@@ -6,6 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass, replace
+from email.errors import MessageError
 from email.header import decode_header, make_header
 from typing import TypeVar
 
@@ -22,7 +23,6 @@ LATEST_TIME = 4_102_444_800
 MAX_DURATION_DIGITS = 6
 
 _ID_TIME = re.compile(r"([0-9]{9,10})-[0-9A-Fa-f]+")
-_CALLER = re.compile(r'\s*"?(?P<name>.*?)"?\s*<(?P<number>[^<>]*)>?\s*', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +111,10 @@ def with_source_ids(messages: list[StoredMessage], box: str) -> list[StoredMessa
 def parse_caller(text: str) -> Caller:
     """Return the caller of `"Ann" <5551>`, `Ann <5551>`, `<5551>` or `5551`; empty for one that is not known."""
     decoded = _decode_words(text.replace('\\"', '"')).strip()
-    match = _CALLER.fullmatch(decoded)
-    if match:
-        name, number = match["name"].strip(), match["number"].strip()
+    head, bracket, number = decoded.rpartition("<")
+    number = number.removesuffix(">").strip()
+    if bracket and ">" not in number:
+        name = head.strip().removeprefix('"').removesuffix('"').strip()
     else:
         bare = decoded.strip('"').strip()
         name, number = ("", bare) if re.fullmatch(r"[0-9+*#().\s-]+", bare) else (bare, "")
@@ -134,5 +135,5 @@ def _decode_words(text: str) -> str:
         return text
     try:
         return str(make_header(decode_header(text)))
-    except (ValueError, LookupError, UnicodeError):
+    except (MessageError, ValueError, LookupError):
         return text

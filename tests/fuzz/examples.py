@@ -177,3 +177,38 @@ LONG_PEOPLE_YAML = (
     Repetition(b"a: &a [1]\nb: &b [", b"*a,", b"*a]\n"),
     Repetition(b"accounts:\n", b"- name: a{n}\n"),
 )
+SPOOL_TEXTS = (
+    b'; x\n[message]\norigmailbox=1000\ncallerid="Ann" <5551>\norigtime=1793600000\ncategory=\n'
+    b"msg_id=1793600000-00000001\nflag=Urgent\nduration=3\n",
+    b"[message]\ncallerid==?utf-8?b?4pyT?= <1>\norigtime=99999999999\nmsg_id=\nduration=999999\n",
+)
+LONG_SPOOL_TEXTS = (
+    Repetition(b"[message]\ncallerid=a", b" ", b"b"),
+    Repetition(b"[message]\ncallerid=", b'" <'),
+    Repetition(b"[message]\ncallerid=", b"=?utf-8?q?a?= "),
+    Repetition(b"[message]\norigtime=", b"9"),
+    Repetition(b"[message]\n", b"a{n}=b\n"),
+)
+CONFS = (
+    b"[general]\nformat=wav\n[default]\n1000 => 2468,Ann,a@b.example,,tz=eu\n[t](!)\na=b\n[x](t)\n1 = -1,B\n",
+    b"[zonemessages]\neu=Europe/Copenhagen|'vm-received' a d b 'digits/at' HM\n;-- c --;\n#include \"none\"\n[a](+)\n",
+)
+LONG_CONFS = (
+    Repetition(b"[default]\n", b"1{n} => 1,a\n"),
+    Repetition(b"[default]\n1000 => 1,a,b,,", b"x=y|"),
+    Repetition(b"[default]\n1000 => 1,a,", b"a@b.example|"),
+    Repetition(b"", b";--"),
+    Repetition(b"", b"[a{n}](!)\n"),
+)
+DUMPS = (
+    b"-- MySQL dump 10.13\nCREATE TABLE `users` (\n `extension` varchar(20) NOT NULL,\n `name` varchar(50)\n);\n"
+    b"INSERT INTO `users` VALUES ('1000','O\\'Neil ''x'''),('1001',NULL),(0x41,_binary 'a');\n-- Dump completed on x\n",
+    b"INSERT INTO `users` (`a`,`b`) VALUES (1,'x');",
+)
+LONG_DUMPS = (
+    Repetition(b"INSERT INTO `users` (`a`) VALUES ", b"('x'),", b";"),
+    Repetition(b"INSERT INTO `users` (`a`) VALUES ('", b"''"),
+    Repetition(b"INSERT INTO `users` (`a`) VALUES (", b" ", b"1);"),
+    Repetition(b"CREATE TABLE `users` (", b"\n"),
+    *(Repetition(b"", unit) for unit in (b"'", b"`", b"/*", b"/*x*/", b"-- \n", b";")),
+)

@@ -31,6 +31,8 @@ from ivr.call.fastagi import protocol as agi
 from ivr.call.incoming import endpoint_of, present_caller
 from ivr.directory.models import Account, User
 from ivr.errors import IvrError
+from ivr.imports import message_fields, spool
+from ivr.imports.voicemail_conf import read_voicemail_conf
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.caller_id import NumberPlan, dial_forms, identify, sip_address
 from ivr.mailbox.text_values import parse_assignments
@@ -41,6 +43,7 @@ from ivr.provisioning.people_csv import parse_csv
 from ivr.provisioning.people_yaml import parse_yaml
 from ivr.recovery.fallback_recordings import parse_file_name
 from ivr.storage.records import Caller, OutboxTask, TaskKind
+from ivr.storage.sources.mysql_dump import read_tables
 from ivr.validation import addresses, names, numbers, time_zones
 from tests.fuzz import examples
 from tests.fuzz.inputs import Repetition
@@ -217,6 +220,22 @@ def _assignments(data: bytes) -> None:
     parse_assignments(_text(data).split("\n"))
 
 
+def _spool_text(data: bytes) -> None:
+    """The .txt file of a message in a spool of app_voicemail; callers choose their names."""
+    fields = spool._parse_fields(data)
+    time, _ = message_fields.message_time(fields, 0)
+    message = spool.SpoolMessage(
+        folder="INBOX", fields=fields, time=time, modified_at=0, stem=Path("/x"), text=data, audio=()
+    )
+    _ = message.caller, message.origin, message.is_urgent, message.labels, message.call_id, message.expected_s
+
+
+def _source_file(read: Callable[[Path], object], data: bytes) -> None:
+    with tempfile.NamedTemporaryFile() as file, suppress(OSError):
+        Path(file.name).write_bytes(data)
+        read(Path(file.name))
+
+
 def _people(parse: Callable[..., object], data: bytes) -> None:
     parse(_text(data), allow_unknown_keys=True)
 
@@ -291,6 +310,15 @@ TARGETS: dict[str, FuzzTarget] = {
     "mail addresses": FuzzTarget(_mail_address, examples.MAIL_ADDRESSES, LINE_BYTES, examples.LONG_MAIL_ADDRESSES),
     "mail texts": FuzzTarget(_mail_texts, examples.MAIL_TEXTS, KILOBYTE),
     "caller ids": FuzzTarget(_caller_id, examples.CALLER_IDS, LINE_BYTES, examples.LONG_CALLER_IDS),
+    "spool texts": FuzzTarget(_spool_text, examples.SPOOL_TEXTS, 64 * KILOBYTE, examples.LONG_SPOOL_TEXTS),
+    "voicemail.conf": FuzzTarget(
+        partial(_source_file, lambda path: read_voicemail_conf(path, path.parent / "none")),
+        *(examples.CONFS, 16 * KILOBYTE, examples.LONG_CONFS),
+    ),
+    "SQL dumps": FuzzTarget(
+        partial(_source_file, lambda path: read_tables(path, ("users",))),
+        *(examples.DUMPS, 32 * KILOBYTE, examples.LONG_DUMPS),
+    ),
     "people CSV": FuzzTarget(partial(_people, parse_csv), examples.PEOPLE_CSV, 8 * KILOBYTE, examples.LONG_PEOPLE_CSV),
     "people YAML": FuzzTarget(
         partial(_people, parse_yaml), examples.PEOPLE_YAML, 2 * KILOBYTE, examples.LONG_PEOPLE_YAML

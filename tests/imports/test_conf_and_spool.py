@@ -116,6 +116,7 @@ def test_password_in_spool_replaces_that_of_the_conf(tmp_path: Path) -> None:
         ("[a](+)\n", BadInput, "does not exist"),
         ("#include pipe.conf\n", BadInput, "pipe.conf is not a file"),
         ("#include /dev/zero\n", BadInput, "/dev/zero is not a file"),
+        ('#include ""\n', BadInput, "is a folder"),
         ("#include large.conf\n", BadInput, "large.conf has more than 20 MB"),
         # Each section has the lines of the one before it twice.
         ("[s0]\na=1\n" + "".join(f"[s{n}](s{n - 1},s{n - 1})\n" for n in range(1, 40)), BadInput, "such a file is not"),
@@ -166,6 +167,11 @@ def test_any_text_of_a_conf_is_read_or_rejected(tmp_path: Path, text: str) -> No
         ("=?utf-8?q?M=C3=BCller?= <5551>", "5551", "Müller"),
         ('"Ann <the one>" <5551>', "5551", "Ann <the one>"),
         ("Ann <5551", "5551", "Ann"),
+        # Names that callers made up: no character set, no base64.
+        ("=?\u00e9?q?x?= <5551>", "5551", "=?\u00e9?q?x?="),
+        ("=?utf-8?b?4'yT?= <5551>", "5551", "=?utf-8?b?4'yT?="),
+        ('"<" <5551>', "5551", "<"),
+        ("Ann <a>b>", "", "Ann <a>b>"),
     ],
 )
 def test_callers_are_read_in_all_forms(text: str, number: str, name: str) -> None:

@@ -156,6 +156,7 @@ def test_bulk_handler_file_says_the_same(demo: Ivr, site: SpoolMaker, tmp_path: 
         ("dump", DUMP.replace("`users`", "`others`"), "has no table users: dump the whole database"),
         ("dump", "CREATE TABLE `cdr` (`a` int);\n", "has none of the tables userman_users, users"),
         ("dump", DUMP.replace("('1001','',", "('1001',"), "a row has 3 values for 4 columns"),
+        ("dump", DUMP.replace("('1001','',", "('1001',0x4,"), "is no row that is understood"),
         ("dump", gzip.compress(DUMP.encode())[:200], "was cut off"),
         ("extensions", "name,mailbox\nRosa,1001\n", "has not the columns of FreePBX's bulk handler"),
         ("extensions", HEADER + "1001,Rosa,def", "the row of extension 1001 has not all columns"),

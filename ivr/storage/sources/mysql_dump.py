@@ -26,7 +26,7 @@ _INSERT = re.compile(
 )
 _COLUMN = re.compile(r"^\s*`(?P<name>[^`]+)`\s", re.MULTILINE)
 _VALUE = re.compile(
-    r"""\s*(?:(?:_\w+\s*)?'(?P<text>(?:[^'\\]++|\\.|'')*+)'|(?P<hex>0x[0-9A-Fa-f]+)|(?P<plain>[\w.+-]+))\s*(?P<end>[,)])""",
+    r"""\s*(?:(?:_\w+\s*)?'(?P<text>(?:[^'\\]++|\\.|'')*+)'|(?P<hex>0x(?:[0-9A-Fa-f]{2})+)|(?P<plain>(?!0x)[\w.+-]+))\s*(?P<end>[,)])""",
     re.DOTALL,
 )
 _SKIPPED = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|#[^\n]*(?:\n|$)|/\*.*?\*/;?)+", re.DOTALL)
