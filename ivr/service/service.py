@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from ivr.api.asgi import build_asgi_app
@@ -14,6 +15,7 @@ from ivr.service.call_servers import CallServers, start_call_servers
 from ivr.service.health_service import HealthService, start_health_service
 from ivr.service.node_presence import NodePresence
 from ivr.service.passed_sockets import PassedSockets
+from ivr.validation.time_zones import zones_by_name
 from ivr.web.live_updates import MAX_STREAMS
 
 
@@ -93,6 +95,7 @@ async def _start_api(app: App, sockets: PassedSockets) -> tuple[ApiServer, str]:
     api = app.settings.api
     app.api_services.audio.renditions.remove_stale()
     app.api_services.audio.uploads.remove_stale_drafts()
+    await asyncio.to_thread(zones_by_name)  # Else the first wrong time zone would hold calls up.
     page = build_page(app)
     server = ApiServer(
         build_asgi_app(app.api_services, page),

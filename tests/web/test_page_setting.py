@@ -10,6 +10,7 @@ import pytest
 from ivr.app import App
 from ivr.service.service import start_service
 from ivr.settings import Settings
+from ivr.validation.time_zones import zones_by_name
 
 
 @pytest.mark.parametrize(("enabled", "page_status"), [(True, 200), (False, 404)])
@@ -22,7 +23,9 @@ async def test_page_is_served_beside_rest_unless_it_is_turned_off(
         metrics={"port": 0},
         page={"enabled": enabled},
     )
+    zones_by_name.cache_clear()
     service = await start_service(App(settings).open(), component="api")
+    assert zones_by_name.cache_info().currsize, "no request reads the names of time zones, while calls wait"
     async with httpx.AsyncClient(base_url=service.api_url or "") as http:
         for path in ("/", "/page/static/page.css"):
             assert (await http.get(path)).status_code == page_status
