@@ -25,8 +25,9 @@ from ivr.imports.source import ImportOptions
 from ivr.imports.spool_export import SpoolExport
 from ivr.imports.system import VoicemailSystem
 from ivr.imports.verification import Verification
-from ivr.storage.sources.app_voicemail_tables import AppVoicemailTables
+from ivr.storage.sources.app_voicemail_tables import AUDIO_COLUMN, AppVoicemailTables
 from ivr.storage.sources.fusionpbx_tables import FusionPbxTables
+from ivr.storage.sources.mysql_dump import MysqlDump
 from ivr.storage.sources.postgresql import PostgresqlSource
 
 
@@ -50,18 +51,20 @@ def _build_system(options: ImportOptions, connections: ExitStack) -> VoicemailSy
     files = AppVoicemail(paths["conf"], paths["spool"])
     if options.system == FREEPBX:
         return FreePbx(files, paths.get("dump"), paths.get("extensions"), paths.get("astdb"))
+    mailboxes, messages = (options.origin.get(name, "") for name in ("mailboxes_table", "messages_table"))
+    if "dump" in paths:
+        dump = MysqlDump(paths["dump"], {*filter(None, (mailboxes, messages))}, binary={AUDIO_COLUMN})
+        return AppVoicemailDatabase(files, AppVoicemailTables(dump, mailboxes, messages))
     if "database" not in options.origin:
         return files
     database = connections.enter_context(PostgresqlSource(options.origin["database"]))
-    mailboxes, messages = (options.origin.get(name, "") for name in ("mailboxes_table", "messages_table"))
     return AppVoicemailDatabase(files, AppVoicemailTables(database, mailboxes, messages))
 
 
 def describe_origin(options: ImportOptions) -> str:
     """Return where an imported system is, in a few words."""
-    return " ".join(
-        options.origin[name] for name in ("spool", "url", "account", "database", "storage") if name in options.origin
-    )
+    names = ("spool", "url", "account", "database", "dump", "storage")
+    return " ".join(options.origin[name] for name in names if name in options.origin)
 
 
 def read_secret(file: Path) -> str:

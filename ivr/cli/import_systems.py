@@ -31,6 +31,9 @@ def app_voicemail(
     database: str | None = typer.Option(
         None, help="Connection string of PostgreSQL without a password, such as 'host=/run/postgresql dbname=asterisk'."
     ),
+    dump: Path | None = typer.Option(
+        None, help="Dump of a MariaDB or MySQL with those tables (.sql or .sql.gz), in the place of --database."
+    ),
     mailboxes_table: str | None = typer.Option(None, help="Table of realtime mailboxes, such as voicemail_users."),
     messages_table: str | None = typer.Option(None, help="Table of messages over ODBC, such as voicemessages."),
     context: list[str] = import_run.ContextOption,
@@ -52,11 +55,19 @@ def app_voicemail(
     voicemail.conf and the spool are only read. What was imported is not imported again, so an import that was
     interrupted is continued by the same command. Exit code 3: with warnings; 4: something stays behind.
     """
-    if bool(database) != bool(mailboxes_table or messages_table):
-        raise BadInput("--database goes with --mailboxes-table, --messages-table or both")
+    if database and dump:
+        raise BadInput("--database and --dump are two sources of the same tables: leave out one of them")
+    if bool(database or dump) != bool(mailboxes_table or messages_table):
+        raise BadInput("--database, or --dump, goes with --mailboxes-table, --messages-table or both")
     if follow and messages_table:
         raise BadInput("--follow looks at a spool: repeat the command for messages that are in a table")
-    tables = {"database": database, "mailboxes_table": mailboxes_table, "messages_table": messages_table}
+    dump_path = str(dump.absolute()) if dump else None
+    tables = {
+        "database": database,
+        "dump": dump_path,
+        "mailboxes_table": mailboxes_table,
+        "messages_table": messages_table,
+    }
     options = ImportOptions(
         system=APP_VOICEMAIL,
         origin={

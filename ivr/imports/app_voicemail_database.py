@@ -1,4 +1,4 @@
-"""app_voicemail with its mailboxes (realtime) or its messages (ODBC) in tables of PostgreSQL."""
+"""app_voicemail with its mailboxes (realtime) or its messages (ODBC) in tables."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ def test_wrong_tables_are_named(demo: Ivr, tables: Tables, maker: SpoolMaker) ->
             2,
             "has no column mailbox: it is another table",
         ),
-        (("--database", tables.dsn), 2, "--database goes with --mailboxes-table, --messages-table or both"),
+        (("--database", tables.dsn), 2, "--database, or --dump, goes with --mailboxes-table, --messages-table or both"),
         (("--database", tables.dsn, *BOTH, "--follow"), 2, "--follow looks at a spool"),
     ):
         assert message in demo(*source, *options, fails=code).stderr
@@ -178,3 +178,84 @@ def test_import_from_tables_goes_on_after_a_kill(demo: Ivr, tables: Tables, make
     assert [(box["already_imported"], box["imported"]) for box in report["boxes"]] == [(before, 30 - before)]
     assert len(listed(demo, "2001")) == 30
     assert parse_json(demo("import", "verify", "--json"))[0]["differences"] == []
+
+
+MARIADB = """\
+/*M!999999\\- enable the sandbox mode */
+-- MariaDB dump 10.19  Distrib 10.11.6-MariaDB, for debian-linux-gnu (x86_64)
+CREATE TABLE `voicemail` (
+  `uniqueid` int(11) NOT NULL AUTO_INCREMENT,
+  `context` varchar(80) NOT NULL,
+  `mailbox` varchar(80) NOT NULL,
+  `password` varchar(80) NOT NULL,
+  `fullname` varchar(80) DEFAULT NULL,
+  `email` varchar(80) DEFAULT NULL,
+  `deletevoicemail` enum('yes','no') DEFAULT NULL,
+  `stamp` datetime DEFAULT NULL,
+  PRIMARY KEY (`uniqueid`)
+) ENGINE=InnoDB;
+INSERT INTO `voicemail` VALUES (1,'default','2001','4716','Rosa Groß','rosa@acme.example','yes',NULL);
+CREATE TABLE `voicemail_messages` (
+  `dir` varchar(255) NOT NULL,
+  `msgnum` int(4) NOT NULL,
+  `callerid` varchar(80) DEFAULT NULL,
+  `origtime` int(11) DEFAULT NULL,
+  `duration` int(11) DEFAULT NULL,
+  `recording` longblob DEFAULT NULL,
+  `flag` varchar(30) DEFAULT NULL,
+  `category` varchar(30) DEFAULT NULL,
+  `msg_id` varchar(40) DEFAULT NULL,
+  PRIMARY KEY (`dir`,`msgnum`)
+) ENGINE=InnoDB;
+INSERT INTO `voicemail_messages` VALUES ROWS;
+-- Dump completed on 2026-11-29 10:00:00
+"""
+ESCAPED = {0: b"\\0", 10: b"\\n", 13: b"\\r", 26: b"\\Z", 34: b'\\"', 39: b"\\'", 92: b"\\\\"}
+
+
+def dumped(content: bytes, *, as_hex: bool) -> bytes:
+    """Return audio as mysqldump writes it, with and without --hex-blob."""
+    if as_hex:
+        return b"0x" + content.hex().upper().encode()
+    return b"_binary '" + b"".join(ESCAPED.get(byte, bytes([byte])) for byte in content) + b"'"
+
+
+def test_tables_of_a_mariadb_come_from_its_dump(demo: Ivr, maker: SpoolMaker, tmp_path: Path) -> None:
+    maker.write_conf("[general]\nformat = wav\n")
+    rows = [
+        f"('{SPOOL}/default/2001/{folder}',{number},'\\\"Ann\\\" <5551>',{1_460_000_000 + voice},1,".encode()
+        + dumped(maker.audio("wav", voice).read_bytes(), as_hex=as_hex)
+        + f",'{flag}',NULL,'1460000000-0000000{voice}')".encode()
+        for folder, number, voice, flag, as_hex in (
+            ("INBOX", 10, 1, "", False),
+            ("INBOX", 9, 2, "Urgent", True),
+            ("unavail", -1, 8, "", False),
+        )
+    ]
+    dump = tmp_path / "asterisk.sql"
+    dump.write_bytes(MARIADB.encode().replace(b"ROWS", b",\n".join(rows)))
+    files = ("import", "app-voicemail", "--conf", str(maker.conf), "--spool", str(maker.spool), "--dump", str(dump))
+    both = ("--mailboxes-table", "voicemail", "--messages-table", "voicemail_messages")
+    report = parse_json(demo(*files, *both, "--json", fails=3))
+    assert [(one["box"], one["created"], one["imported"]) for one in report["boxes"]] == [("2001@default", True, 2)]
+    assert parse_json(demo("box", "show", "2001", "--json"))["name"] == "Rosa Groß"
+    for message, voice in zip(sorted(listed(demo, "2001"), key=lambda one: one["timestamp"]), (1, 2), strict=True):
+        assert (message["caller_name"], message["urgent"]) == ("Ann", voice == 2)
+        assert audio_of(demo, tmp_path, message["id"]) == speech(voice, 1500).tobytes()
+    (verified,) = parse_json(demo("import", "verify", "--json"))
+    assert (verified["differences"], verified["pin"], verified["greetings"]) == ([], "equal", "1 of 1")
+    assert parse_json(demo(*files, *both, "--json", fails=0))["boxes"][0]["already_imported"] == 2
+    assert str(dump) in parse_json(demo("import", "status", "--json"))[0]["source"]
+    for options, code, problem in (
+        (("--mailboxes-table", "nowhere"), 3, "has none of the tables nowhere"),
+        ((*both[:2], "--messages-table", "nowhere"), 3, "has no table nowhere"),
+        (("--mailboxes-table", "voicemail_messages"), 2, "has no column mailbox: it is another table"),
+        (("--messages-table", "voicemail"), 2, "has no column dir: it is another table"),
+        ((*both, "--database", "dbname=asterisk"), 2, "leave out one of them"),
+        ((), 2, "--database, or --dump, goes with"),
+    ):
+        assert problem in demo(*files, *options, fails=code).stderr
+    dump.write_bytes(dump.read_bytes().replace(b"/INBOX',10,", b"/INBOX',NULL,"))
+    assert "msgnum of" in demo(*files, *both, fails=2).stderr
+    dump.write_bytes(dump.read_bytes()[:-60])
+    assert "was cut off" in demo(*files, *both, fails=2).stderr

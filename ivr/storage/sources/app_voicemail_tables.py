@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
-from ivr.storage.sources.postgresql import PostgresqlSource, Row
+from ivr.errors import BadInput
 
 MESSAGE_COLUMNS = ("dir", "msgnum", "callerid", "origtime", "duration", "category", "flag", "msg_id")
+AUDIO_COLUMN = "recording"
+
+Row = dict[str, Any]
+
+
+class TableSource(Protocol):
+    """What tables are read from: a database, or a dump of one."""
+
+    place: str
+
+    def columns(self, table: str) -> list[str]: ...
+
+    def select(
+        self, table: str, columns: Sequence[str], where: dict[str, Any] | None = None, *, order: Sequence[str] = ()
+    ) -> list[Row]: ...
+
+    def content(self, value: Any) -> bytes: ...
 
 
 class AppVoicemailTables:
     """Rows of the tables `mailboxes` and `messages`; "": app_voicemail has no such table."""
 
-    def __init__(self, database: PostgresqlSource, mailboxes: str, messages: str) -> None:
+    def __init__(self, database: TableSource, mailboxes: str, messages: str) -> None:
         self._database = database
         self._mailboxes = mailboxes
         self._messages = messages
@@ -34,20 +52,27 @@ class AppVoicemailTables:
 
     def folders(self) -> list[str]:
         """Return the paths of all folders that have messages or are greetings."""
-        rows = self._database.select(self._messages, ["dir"])
+        rows = self._database.select(self._messages, ["dir"], order=["dir"])
         return sorted({str(row["dir"]) for row in rows})
 
     def messages(self, folder: str) -> list[Row]:
         """Return what is known of the messages of a folder, without their audio."""
-        return self._database.select(self._messages, MESSAGE_COLUMNS, {"dir": folder}, order=["msgnum"])
+        rows = self._database.select(self._messages, MESSAGE_COLUMNS, {"dir": folder}, order=["msgnum"])
+        return [self._with_number(row) for row in rows]
 
     def recording(self, folder: str, number: Any) -> tuple[Row, bytes] | None:
         """Return a message and its audio, which is empty if it is in a file; None if it is not there any more."""
         where = {"dir": folder, "msgnum": number}
-        rows = self._database.select(self._messages, [*MESSAGE_COLUMNS, "recording"], where)
+        rows = self._database.select(self._messages, [*MESSAGE_COLUMNS, AUDIO_COLUMN], where)
         if not rows:
             return None
-        recording = rows[0].pop("recording")
-        if isinstance(recording, int):
-            recording = self._database.large_object(recording)
-        return rows[0], bytes(recording or b"")
+        recording = rows[0].pop(AUDIO_COLUMN)
+        return self._with_number(rows[0]), self._database.content(recording)
+
+    def _with_number(self, row: Row) -> Row:
+        try:
+            return {**row, "msgnum": int(row["msgnum"])}
+        except (TypeError, ValueError):
+            raise BadInput(
+                f"table {self._messages} of {self.place}: msgnum of {row['dir']} is no number: {row['msgnum']!r}"
+            ) from None

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from ivr.errors import BadInput, NotFound
 
@@ -31,12 +32,57 @@ _VALUE = re.compile(
 )
 _SKIPPED = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|#[^\n]*(?:\n|$)|/\*.*?\*/;?)+", re.DOTALL)
 _STATEMENT = re.compile(r"""(?:[^;'"`]++|'(?:[^'\\]++|\\.|'')*+'|"(?:[^"\\]++|\\.|"")*+"|`[^`]*`)+""", re.DOTALL)
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
 _ESCAPE = re.compile(r"\\(.)|''", re.DOTALL)
 _ESCAPES = {"0": "\0", "n": "\n", "r": "\r", "t": "\t", "b": "\b", "Z": "\x1a"}
 
 
-def read_tables(path: Path, tables: Collection[str]) -> dict[str, list[Row]]:
+class MysqlDump:
+    """Tables of a dump, read once. `place`: the dump in words of an error. `binary`: columns that are no text."""
+
+    def __init__(self, path: Path, tables: Collection[str], *, binary: Collection[str] = ()) -> None:
+        self.place = str(path)
+        self._tables = read_tables(path, tables, binary=binary)
+        self._rows_by_values: dict[tuple[str, ...], dict[tuple[str, ...], list[Row]]] = {}
+
+    def columns(self, table: str) -> list[str]:
+        """Return the columns of a table; none if it has no rows."""
+        return list(self._tables[table][0]) if self._tables.get(table) else []
+
+    def select(
+        self, table: str, columns: Sequence[str], where: dict[str, Any] | None = None, *, order: Sequence[str] = ()
+    ) -> list[dict[str, Any]]:
+        """Return rows. Columns that the table does not have are None, as in older versions of the system.
+
+        Raises `NotFound` if there is no such table, `BadInput` if it has not the columns of `where` and `order`.
+        """
+        if table not in self._tables:
+            raise NotFound(f"{self.place} has no table {table}: is it the dump of another database?")
+        rows = self._tables[table]
+        known = self.columns(table)
+        if missing := [name for name in (*(where or ()), *order) if rows and name not in known]:
+            raise BadInput(f"table {table} of {self.place} has no column {missing[0]}: it is another table")
+        if where:
+            rows = self._index(table, tuple(where)).get(tuple(map(str, where.values())), [])
+        chosen = sorted(rows, key=lambda row: [_natural(row[name]) for name in order])
+        return [{name: row.get(name) for name in columns} for row in chosen]
+
+    def content(self, value: str | None) -> bytes:
+        """Return the bytes of a binary column."""
+        return (value or "").encode("utf-8", "surrogateescape")
+
+    def _index(self, table: str, names: tuple[str, ...]) -> dict[tuple[str, ...], list[Row]]:
+        if (table, *names) not in self._rows_by_values:
+            index = self._rows_by_values[table, *names] = {}
+            for row in self._tables[table]:
+                index.setdefault(tuple(row[name] for name in names), []).append(row)
+        return self._rows_by_values[table, *names]
+
+
+def read_tables(path: Path, tables: Collection[str], *, binary: Collection[str] = ()) -> dict[str, list[Row]]:
     """Return the rows of the tables that the dump has of `tables`.
+
+    Bytes that are no text are replaced, but in the columns `binary`, where `surrogateescape` keeps them.
 
     Raises `NotFound` if it has none of them; `BadInput` for a file that is no dump or was cut off; OSError.
     """
@@ -51,7 +97,7 @@ def read_tables(path: Path, tables: Collection[str]) -> dict[str, list[Row]]:
             named = re.findall(r"`([^`]+)`", match["columns"] or "") or columns.get(match["table"])
             if not named:
                 raise BadInput(f"{path}: it has no definition of table {match['table']}: dump it with one")
-            rows.setdefault(match["table"], []).extend(_rows(statement, match.end(), named, path))
+            rows.setdefault(match["table"], []).extend(_rows(statement, match.end(), named, path, binary))
     if not rows:
         raise NotFound(
             f"{path} has none of the tables {', '.join(sorted(tables))}: is it the dump of another database?"
@@ -68,7 +114,7 @@ def _read(path: Path) -> str:
             raise _cut_off(path, str(error)) from None
     if HEADER.search(content[:HEAD_BYTES]) and COMPLETED not in content[-HEAD_BYTES:]:
         raise _cut_off(path, f"its last line is not '{COMPLETED.decode()}'")
-    return content.decode("utf-8", "replace")
+    return content.decode("utf-8", "surrogateescape")
 
 
 def _cut_off(path: Path, reason: str) -> BadInput:
@@ -91,7 +137,7 @@ def _statements(text: str, path: Path) -> Iterator[str]:
         position = end + 1
 
 
-def _rows(statement: str, position: int, columns: list[str], path: Path) -> Iterator[Row]:
+def _rows(statement: str, position: int, columns: list[str], path: Path, binary: Collection[str]) -> Iterator[Row]:
     while position < len(statement):
         if statement[position] != "(":
             position += 1
@@ -106,13 +152,23 @@ def _rows(statement: str, position: int, columns: list[str], path: Path) -> Iter
             end, position = value["end"], value.end() - 1
         if len(values) != len(columns):
             raise BadInput(f"{path}: a row has {len(values)} values for {len(columns)} columns")
-        yield dict(zip(columns, values, strict=True))
+        row = dict(zip(columns, values, strict=True))
+        yield {name: text if name in binary else _readable(text) for name, text in row.items()}
         position += 1
 
 
 def _text(value: re.Match[str]) -> str:
     if value["hex"]:
-        return bytes.fromhex(value["hex"][2:]).decode("utf-8", "replace")
+        return bytes.fromhex(value["hex"][2:]).decode("utf-8", "surrogateescape")
     if value["plain"]:
         return "" if value["plain"].upper() == "NULL" else value["plain"]
     return _ESCAPE.sub(lambda match: _ESCAPES.get(match[1], match[1]) if match[1] else "'", value["text"])
+
+
+def _readable(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _natural(text: str) -> tuple[int, str]:
+    """Order of numbers as numbers."""
+    return (int(text) if _NUMBER.fullmatch(text) else 0, text)

@@ -90,6 +90,10 @@ class PostgresqlSource:
         """Return a large object, which a column of the type oid or lo names."""
         return bytes(self._fetch("SELECT lo_get(%s::oid) AS content", [identifier])[0]["content"])
 
+    def content(self, value: Any) -> bytes:
+        """Return the bytes of a column: its own, or those of the large object that it names."""
+        return self.large_object(value) if isinstance(value, int) else bytes(value or b"")
+
     def _fetch(self, query: Any, parameters: Sequence[Any]) -> list[Row]:
         try:
             return list(self._connection.execute(query, parameters))
