@@ -9,19 +9,23 @@ import unicodedata
 import weakref
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
+from ivr.api.http_protocol import SENDS_FILES
 from ivr.api.middleware import is_head
 from ivr.audio.formats import AudioFormat
 from ivr.errors import NotAcceptable, NotFound, RangeNotSatisfiable
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.renditions import MISSING_AUDIO, RenderedAudio
 from ivr.mailbox.uploads import ANONYMOUS
+from ivr.storage.page_cache import OpenFile
 from ivr.storage.records import Message
 
 WILDCARD_TYPES = ("*/*", "application/octet-stream", "multipart/form-data", "multipart/mixed")
@@ -105,18 +109,21 @@ class UniqueFilenames:
         return name if n == 1 else self.reserve(f"{stem}_{n}{dot}{extension}")
 
 
+@lru_cache(maxsize=1024)
 def _sanitize(text: str) -> str:
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9+-]+", "_", ascii_text).strip("_")[:MAX_STEM_LENGTH] or UNKNOWN
 
 
+PARTIAL_HEADERS = (b"range", b"if-none-match")
+"""Headers of a request that may need less than all of the audio."""
 CHUNK_BYTES = 1 << 20
 """Bytes that are read in one turn of a thread: a message of a minute."""
 
 
 def max_content_bytes(request: Request) -> int:
     """Return how much audio is read together with its size: all that fits into one response, unless parts suffice."""
-    is_partial = is_head(request) or {"range", "if-none-match"} & {*request.headers}
+    is_partial = is_head(request) or any(name in PARTIAL_HEADERS for name, _ in request.scope["headers"])
     return 0 if is_partial else CHUNK_BYTES
 
 
@@ -144,8 +151,31 @@ async def audio_response(request: Request, rendition: RenderedAudio, filename: s
     if rendition.content is not None and not byte_range:
         return Response(rendition.content, status, headers, content_type)
     if end - start <= CHUNK_BYTES:
+        if rendition.file and rendition.is_in_memory(start, end):
+            return _FileResponse(rendition.file, start, end, headers=headers, status=status, content_type=content_type)
         return Response(await asyncio.to_thread(_read_range, rendition, start, end), status, headers, content_type)
     return StreamingResponse(OpenAudioFiles(rendition).chunks(start, end), status, headers, content_type)
+
+
+class _FileResponse(Response):
+    """A part of a file that is in memory: the kernel sends it where the server can ask it to, else it is read."""
+
+    def __init__(
+        self, file: OpenFile, start: int, end: int, *, headers: dict[str, str], status: int, content_type: str
+    ) -> None:
+        super().__init__(None, status, headers, content_type)
+        self._file, self._start, self._end = file, start, end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        file, start, end = self._file, self._start, self._end
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            if SENDS_FILES in scope.get("extensions", ()):
+                await send({"type": SENDS_FILES, "file": file.descriptor, "offset": start, "count": end - start})
+            else:
+                await send({"type": "http.response.body", "body": file.read(start, end)})
+        finally:
+            file.close()
 
 
 def sends_audio(request: Request, response: Response) -> bool:

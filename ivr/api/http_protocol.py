@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 import structlog
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import Message
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from ivr.api.envelope import timestamp, to_json
 from ivr.clock import Clock, SystemClock
@@ -22,6 +26,8 @@ MAX_HEADERS = 250
 """Of one request, with its trailers. The service creates an object for each, all in one step."""
 MAX_PIPELINED = 100
 """Requests that wait for the responses before theirs. They are parsed in one step, as many as have arrived."""
+SENDS_FILES = "http.response.zerocopysend"
+"""The extension of ASGI for responses whose body the kernel copies from a file. Nothing follows the file here."""
 TOO_MANY_CONNECTIONS = "too many connections: close idle ones and try again later"
 
 log = structlog.get_logger()
@@ -167,10 +173,13 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._stop_head_timer()
         super().on_headers_complete()
 
-    def _start_asgi_task(self, *arguments: Any) -> None:
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """Called by uvicorn for each request. Calls go first."""
+        if self.scheme == "http":
+            cycle.scope["extensions"] = {SENDS_FILES: {}}
+            cycle.send = partial(_send_or_copy, cycle, cycle.send)  # type: ignore[method-assign]
         with background():
-            super()._start_asgi_task(*arguments)
+            super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
         """Called by uvicorn for bytes that are no request, or where parsing was stopped."""
@@ -226,3 +235,26 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+
+async def _send_or_copy(cycle: RequestResponseCycle, send: Callable[[Any], Awaitable[None]], message: Message) -> None:
+    """Send a message of the application, with uvicorn's `send`, which knows no files."""
+    if message["type"] != SENDS_FILES:
+        await send(message)
+        return
+    offset, count = message["offset"], message["count"]
+    copied = 0 if cycle.transport.get_write_buffer_size() else _copy(cycle.transport, message["file"], offset, count)
+    cycle.expected_content_length -= copied
+    # What the client does not take at once waits in the transport, as any other response.
+    rest = os.pread(message["file"], count - copied, offset + copied) if copied < count else b""
+    await send({"type": "http.response.body", "body": rest, "more_body": False})
+
+
+def _copy(transport: asyncio.Transport, file: int, offset: int, count: int) -> int:
+    """Let the kernel copy a part of a file to a client. Return how many bytes the client has room for."""
+    if transport.is_closing():
+        return 0
+    try:
+        return os.sendfile(transport.get_extra_info("socket").fileno(), file, offset, count)
+    except OSError:  # No room, or the client has gone: the transport finds out.
+        return 0

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ivr.api.dependencies import Network
 from ivr.api.envelope import failure
+from ivr.api.http_protocol import SENDS_FILES
 from ivr.clock import Clock
 from ivr.ids import IdGenerator
 
@@ -58,7 +59,7 @@ class RequestLogMiddleware:
                 added = [header for header in SECURITY_HEADERS if header[0] not in present]
                 message["headers"] = [*message["headers"], *added, (b"x-request-id", request_id.encode())]
             await send(message)
-            finished = message["type"] == "http.response.body" and not message.get("more_body")
+            finished = message["type"] in ("http.response.body", SENDS_FILES) and not message.get("more_body")
 
         try:
             await self._app(scope, receive, send_with_request_id)
@@ -164,4 +165,4 @@ class HeadMiddleware:
 
 def is_head(request: Request) -> bool:
     """Return whether the client sent HEAD."""
-    return bool(getattr(request.state, "head", False))
+    return bool(request.scope.get("state", {}).get("head"))

@@ -9,10 +9,11 @@ import asyncio
 import hashlib
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from ivr.audio import wav
 from ivr.audio.converter import ConversionPool
@@ -22,7 +23,11 @@ from ivr.errors import NotFound
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.uploads import Uploads
 from ivr.storage.file_owner import inherit_owner
+from ivr.storage.page_cache import OpenFile, PageCache
 from ivr.storage.records import Message
+
+T = TypeVar("T")
+OpenPath = Callable[[Path], OpenFile]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +56,19 @@ class RenderedAudio:
     """Changes with the audio."""
     content: bytes | None = None
     """All of it, if it was read already."""
+    file: OpenFile | None = None
+    """The file, if it is a single one."""
 
     @property
     def size(self) -> int:
         return len(self.header) + sum(length for _, _, length in self.segments)
+
+    def is_in_memory(self, start: int, end: int) -> bool:
+        """Return whether `file` has these bytes in the same places, and can be read without waiting."""
+        file, header = self.file, self.header
+        if file is None or not file.is_in_memory(0 if header else start, end):
+            return False
+        return not header or file.read(0, len(header)) == header
 
 
 STALE_DRAFT_S = 3600
@@ -79,6 +93,7 @@ class AudioRenditions:
         self._folder = folder
         self._clock = clock
         self._limits = limits
+        self._page_cache = PageCache()
         self._locks: dict[Path, asyncio.Lock] = {}
         self._next_check_s = 0.0
 
@@ -116,7 +131,7 @@ class AudioRenditions:
         removed = 0
         for paths in recordings:
             try:
-                etag = _etag(paths)
+                etag = _etag_on_disk(paths)
             except NotFound:
                 continue
             for path in self._folder.glob(f"{etag}.*"):
@@ -137,7 +152,7 @@ class AudioRenditions:
         return list(dict.fromkeys([*([uploaded] if uploaded else []), *preferences, *OUTPUT_FORMATS]))
 
     async def render(self, message: Message, audio_format: AudioFormat, *, max_content_bytes: int = 0) -> RenderedAudio:
-        """Render a message. If it is not longer than `max_content_bytes`, it is read in the same turn of a thread.
+        """Render a message. If a thread has to measure it, a message of at most `max_content_bytes` is read, too.
 
         Raises `NotFound` if its audio is missing, `InvalidAudio`, `SoundsError`.
         """
@@ -146,10 +161,10 @@ class AudioRenditions:
         upload = self._uploads.original_upload(message)
         if upload and message.upload_type == audio_format.content_type:
             await self._uploads.fetch(upload)
-            return await asyncio.to_thread(_whole_file, upload, audio_format, max_content_bytes)
+            return await self._measure(max_content_bytes, _whole_file, upload, audio_format)
         paths = await self._delivery.fetch_audio(message)
         if audio_format is WAV:
-            return await asyncio.to_thread(_concatenate, paths, max_content_bytes)
+            return await self._measure(max_content_bytes, _concatenate, paths)
         return await self._convert_cached(message.account_id, paths, audio_format, max_content_bytes)
 
     async def waveform(self, message: Message) -> bytes:
@@ -158,7 +173,7 @@ class AudioRenditions:
         Raises `NotFound` if its audio is missing.
         """
         paths = await self._delivery.fetch_audio(message)
-        etag = await asyncio.to_thread(_etag, paths)
+        etag = await asyncio.to_thread(_etag_on_disk, paths)
         target = self._folder / f"{etag}.waveform"
         return await asyncio.to_thread(_read_or_make_waveform, target, paths)
 
@@ -172,7 +187,7 @@ class AudioRenditions:
         ]
         await self._uploads.fetch(*([upload] if upload else []))
         try:
-            return {await asyncio.to_thread(_etag, source) for source in sources}
+            return {await asyncio.to_thread(_etag_on_disk, source) for source in sources}
         except NotFound:
             return set()
 
@@ -187,16 +202,16 @@ class AudioRenditions:
         """Render a greeting or name of an account. Raises `NotFound`, `InvalidAudio`, `SoundsError`."""
         if upload and upload_content_type == audio_format.content_type:
             await self._uploads.fetch(upload)
-            return await asyncio.to_thread(_whole_file, upload, audio_format, 0)
+            return await self._measure(0, _whole_file, upload, audio_format)
         await self._uploads.fetch(recording)
         if audio_format is WAV:
-            return await asyncio.to_thread(_concatenate, [recording], 0)
+            return await self._measure(0, _concatenate, [recording])
         return await self._convert_cached(account_id, [recording], audio_format, 0)
 
     async def _convert_cached(
         self, account_id: str, paths: list[Path], audio_format: AudioFormat, max_content_bytes: int
     ) -> RenderedAudio:
-        etag, cached = await asyncio.to_thread(_find_cached, self._folder, paths, audio_format, max_content_bytes)
+        etag, cached = await self._measure(max_content_bytes, _find_cached, self._folder, paths, audio_format)
         if cached:
             return cached
         target = self._folder / f"{etag}{audio_format.extension}"
@@ -208,10 +223,23 @@ class AudioRenditions:
                     await self._conversion_pool.encode(account_id, paths, audio_format, draft)
                     await asyncio.to_thread(draft.replace, target)
                 # The ETag is the one of the sources: it does not change if the rendition is made again.
-                made = await asyncio.to_thread(_whole_file, target, audio_format, max_content_bytes)
+                made = await self._measure(max_content_bytes, _whole_file, target, audio_format)
                 return replace(made, etag=etag)
             finally:
                 self._locks.pop(target, None)
+
+    async def _measure(self, max_content_bytes: int, function: Callable[..., T], *arguments: object) -> T:
+        """Call one of the functions below that measure files: at once if they are in memory, else in a thread."""
+        try:
+            return function(*arguments, 0, self._page_cache.open_at_once)
+        except BlockingIOError:
+            return await asyncio.to_thread(function, *arguments, max_content_bytes, self._open)
+
+    def _open(self, path: Path) -> OpenFile:
+        try:
+            return self._page_cache.open(path)
+        except FileNotFoundError as error:
+            raise NotFound(MISSING_AUDIO) from error
 
     async def _evict_when_due(self) -> None:
         if self._clock.monotonic() >= self._next_check_s:
@@ -243,59 +271,51 @@ def _read_or_make_waveform(target: Path, paths: list[Path]) -> bytes:
 
 
 def _find_cached(
-    folder: Path, paths: list[Path], audio_format: AudioFormat, max_content_bytes: int
+    folder: Path, paths: list[Path], audio_format: AudioFormat, max_content_bytes: int, open_path: OpenPath
 ) -> tuple[str, RenderedAudio | None]:
     """Return the ETag of recordings, and their rendition if it is in the cache."""
-    etag = _etag(paths)
+    etag = _etag(paths, [open_path(path).size for path in paths])
     with suppress(NotFound):
-        found = _whole_file(folder / f"{etag}{audio_format.extension}", audio_format, max_content_bytes)
+        found = _whole_file(folder / f"{etag}{audio_format.extension}", audio_format, max_content_bytes, open_path)
         return etag, replace(found, etag=etag)
     return etag, None
 
 
-def _whole_file(path: Path, audio_format: AudioFormat, max_content_bytes: int) -> RenderedAudio:
-    size = _size(path)
-    content = _read(path, size) if size <= max_content_bytes else None
-    return RenderedAudio(audio_format, b"", ((path, 0, size),), _etag([path]), content)
+def _whole_file(path: Path, audio_format: AudioFormat, max_content_bytes: int, open_path: OpenPath) -> RenderedAudio:
+    file = open_path(path)
+    content = file.read(0, file.size) if file.size <= max_content_bytes else None
+    return RenderedAudio(audio_format, b"", ((path, 0, file.size),), _etag([path], [file.size]), content, file)
 
 
-def _concatenate(paths: list[Path], max_content_bytes: int) -> RenderedAudio:
+def _concatenate(paths: list[Path], max_content_bytes: int, open_path: OpenPath) -> RenderedAudio:
     """One WAV file from several recordings: a new header, and their samples."""
-    sizes = [(_size(path) - wav.HEADER_BYTES) // 2 * 2 for path in paths]
+    files = [open_path(path) for path in paths]
+    sizes = [(file.size - wav.HEADER_BYTES) // 2 * 2 for file in files]
     segments = tuple((path, wav.HEADER_BYTES, size) for path, size in zip(paths, sizes, strict=True))
-    rendition = RenderedAudio(WAV, wav.header(sum(sizes)), segments, _etag(paths))
+    etag = _etag(paths, [file.size for file in files])
+    single_file = files[0] if len(files) == 1 else None
+    rendition = RenderedAudio(WAV, wav.header(sum(sizes)), segments, etag, file=single_file)
     if rendition.size > max_content_bytes:
         return rendition
-    files = [_read(path, first + size) for path, first, size in segments]
-    if len(files) == 1 and files[0].startswith(rendition.header):
-        return replace(rendition, content=files[0])  # Without a copy, which would take as long as reading it.
-    samples = (memoryview(file)[wav.HEADER_BYTES :] for file in files)
+    contents = [file.read(0, wav.HEADER_BYTES + size) for file, size in zip(files, sizes, strict=True)]
+    if single_file and contents[0].startswith(rendition.header):
+        return replace(rendition, content=contents[0])  # Without a copy, which would take as long as reading it.
+    samples = (memoryview(content)[wav.HEADER_BYTES :] for content in contents)
     return replace(rendition, content=b"".join([rendition.header, *samples]))
 
 
-def _read(path: Path, size: int) -> bytes:
-    try:
-        with path.open("rb", buffering=0) as file:
-            content = os.pread(file.fileno(), size, 0)
-    except FileNotFoundError as error:
-        raise NotFound(MISSING_AUDIO) from error
-    if len(content) < size:
-        raise OSError(f"{path} was truncated during the download")
-    return content
-
-
-def _etag(paths: list[Path]) -> str:
+def _etag(paths: list[Path], sizes: list[int]) -> str:
     """Return the ETag of recordings: their names, which are never used for other audio, and sizes.
 
     It is the same on all nodes, and after a restore, where the times of the files differ.
     """
-    state = "|".join(f"{path.name}:{_size(path)}" for path in paths)
+    state = "|".join(f"{path.name}:{size}" for path, size in zip(paths, sizes, strict=True))
     return hashlib.sha256(state.encode()).hexdigest()[:32]
 
 
-def _size(path: Path) -> int:
+def _etag_on_disk(paths: list[Path]) -> str:
     try:
-        return path.stat().st_size
+        return _etag(paths, [path.stat().st_size for path in paths])
     except FileNotFoundError as error:
         raise NotFound(MISSING_AUDIO) from error
 

@@ -71,7 +71,7 @@ class Recordings:
 
     def message_path(self, account_id: str, recording_name: str) -> Path:
         """Path of a message's audio. `recording_name` is the message id, unless the audio was added later."""
-        return self._folder / account_id / "vm" / f"{recording_name}.wav"
+        return self._folder / f"{account_id}/vm/{recording_name}.wav"
 
     def media_path(self, account_id: str, media_id: str) -> Path:
         """Path of a greeting, name or intro."""
