@@ -428,6 +428,10 @@ def test_single_line_and_filename_have_visible_characters_only(text: str) -> Non
     assert 0 < len(stem) <= 41
     assert not set(stem) & set('/\\:*?"<>|\r\n\0')
     assert stem.strip(" .") == stem
+    mail = EmailMessage()
+    mail.add_attachment(b"", maintype="audio", subtype="mpeg", filename=f"{stem}.mp3")
+    [attachment] = email.message_from_bytes(mail.as_bytes(), policy=policy.default).iter_attachments()
+    assert attachment.get_filename() == f"{stem}.mp3", "as the mail program of the owner shows it"
 
 
 @pytest.mark.parametrize(

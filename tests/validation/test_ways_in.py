@@ -53,12 +53,16 @@ VALUES = {
     "media_extension": st.sampled_from(["mp3", "wav", "ogg", "MP3", "m4a"]),
     "hunt_allow": st.sampled_from(["^2[0-9]{3}$", "(", "[5]", "5", "^(a|b)$"]),
     "min_speech_ms": st.sampled_from(["0", "200", "-1", "1.5", "many", "1e3"]),
+    "quota_mb": st.sampled_from(["0", "10", "1000001", "-1", "1.5", "5MB", "1e400", "05"]),
+    "max_message_length": st.sampled_from(["1", "500", "0", "8:20", "500s", "1000001", "nan"]),
+    "min_pin_length": st.sampled_from(["4", "0", "31", "four", "4.5"]),
     "skip_greeting": st.sampled_from(["true", "false", "maybe", "2"]),
     "language": st.sampled_from(["de", "DE", "pt-BR", "pt_BR", "xx", "deutsch", "en;q=1"]),
     "callback_context": st.sampled_from(["from-ivr", " a ", "a b", "a;b", "a,b"]),
     "copy_to": st.sampled_from(["1001", "0042, 0043", "1001;x", "+491", "1001@acme"]),
     "clock": st.sampled_from(["12h", "24h", "24", "24H"]),
 }  # fmt: skip
+NO_TEXTS = ("min_speech_ms", "quota_mb", "max_message_length", "min_pin_length", "skip_greeting")
 
 
 assert page_url  # A fixture.
@@ -126,7 +130,7 @@ async def test_value_of_a_mailbox_is_stored_alike_by_every_way_in(
     if text.startswith('"') or text == "null":
         return  # With these a command says that it means JSON.
     by_command = await stored_by_document(app, box, parse_assignments([f"{key}={text}"]), key)
-    is_text = key not in ("min_speech_ms", "skip_greeting")  # Numbers and switches are no texts in JSON and YAML.
+    is_text = key not in NO_TEXTS  # Numbers and switches are no texts in JSON and YAML.
     if is_text:
         assert await stored_by_document(app, box, {key: text}, key) == by_command
     yaml = f"boxes: [{{mailbox: '1000', {key}: {json.dumps(text, ensure_ascii=False) if is_text else text}}}]"
