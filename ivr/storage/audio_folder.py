@@ -95,7 +95,11 @@ class Recordings:
 
     def write(self, pcm: bytes, target: Path) -> int:
         """Write 16-bit samples at 8 kHz as a recording and sync it. Return its size in bytes."""
-        return self._publish(target, _new_file(lambda draft: _write_all(draft, wav.header(len(pcm)) + pcm)))
+        return self.write_file(wav.header(len(pcm)) + pcm, target)
+
+    def write_file(self, content: bytes, target: Path) -> int:
+        """Write a recording, or an original upload, as it was stored elsewhere. Return its size in bytes."""
+        return self._publish(target, _new_file(lambda draft: _write_all(draft, content)))
 
     def copy(self, source: Path, target: Path) -> int:
         """Link a file, which never changes, to a second path. Return its size in bytes."""

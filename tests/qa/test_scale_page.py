@@ -24,6 +24,7 @@ RUN_BY = {
     "systemctl stop ivr.socket ivr": ("tests/site/systemctl_stand_in.sh", "stop"),
     "ivr move-store --to postgresql": ("tests/cli/test_move_store.py", '"move-store", "--to", address'),
     "ivr move-store --to sqlite": ("tests/cli/test_move_store.py", '"move-store", "--to", "sqlite"'),
+    "ivr move-store --audio s3": ("tests/cli/test_move_audio.py", '"move-store", "--audio", STORE'),
     "mv /var/lib/ivr/state/ivr.db": (
         "tests/cli/test_move_store.py",
         'rename(database_file().with_name("ivr.db.before"))',

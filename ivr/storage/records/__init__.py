@@ -50,7 +50,7 @@ from ivr.storage.records.overview import FinishedCall, MwiSummary, Overview, Rec
 from ivr.storage.records.persons import ERASED, PersonContent, PersonQuery
 from ivr.storage.records.provisioning import ProvisioningBatch
 from ivr.storage.records.retention import DueItem, MediaDirectory, PendingUnlink, RetentionRule, StoredAudio, StoredFile
-from ivr.storage.records.row_comparison import RowComparison, TableComparison
+from ivr.storage.records.row_comparison import AudioComparison, RowComparison, TableComparison
 from ivr.storage.records.statistics import BoxContent, WorkStatistics
 
 __all__ = [
@@ -69,6 +69,7 @@ __all__ = [
     "Actor",
     "AttemptCounter",
     "AttemptKey",
+    "AudioComparison",
     "AuditAction",
     "AuditEntry",
     "AuditQuery",

@@ -1,4 +1,4 @@
-"""Records of a comparison of two databases."""
+"""Records of a comparison of two databases, or of two stores of recordings."""
 
 from __future__ import annotations
 
@@ -33,3 +33,21 @@ class RowComparison:
     def row_count(self) -> int:
         """Number of rows of the source."""
         return sum(table.source_rows for table in self.tables)
+
+
+@dataclass(frozen=True, slots=True)
+class AudioComparison:
+    """The recordings in two stores."""
+
+    source: str
+    target: str
+    recordings: int
+    """Number of those in the source."""
+    different: tuple[str, ...]
+    """Keys of those that the target does not have, or with other content."""
+    only_there: int
+    """Those that the target has and the source does not: their messages were deleted since they were copied."""
+
+    @property
+    def is_equal(self) -> bool:
+        return not self.different
