@@ -103,6 +103,31 @@ async def test_note_recorded_in_the_browser_is_heard_before_the_forwarded_messag
     assert copy.length_ms == 2000 + copy.intro_ms
 
 
+async def test_note_that_is_still_recorded_is_sent_and_a_file_chosen_later_takes_its_place(
+    site: PageSite, page: Any
+) -> None:
+    message = await site.leave_message("Maria", s=3)
+    sound = site.app.container.delivery.audio_paths(message)[-1].read_bytes()
+    await page.goto(f"/page/box/{site.box.id}/message/{message.id}")
+    await page.get_by_text("Forward", exact=True).click()
+    for is_replaced in (False, True):
+        await page.get_by_label("Mailbox numbers").fill("1001")
+        await page.get_by_role("button", name="Record a note").click()
+        await page.get_by_role("button", name="Stop recording").wait_for()
+        await page.wait_for_timeout(1200)  # The fake microphone beeps once a second.
+        if is_replaced:
+            file = {"name": "note.wav", "mimeType": "audio/wav", "buffer": sound}
+            await page.get_by_label("or a sound file").set_input_files(file)
+            await page.get_by_role("button", name="Record a note").wait_for()
+        async with page.expect_response("**/forward*") as forwarded:
+            await page.get_by_role("button", name="Send").click()
+        assert (await forwarded.value).ok
+        await page.get_by_role("button", name="Record a note").wait_for()
+    intros = sorted(copy.intro_ms for copy in await site.app.messages(site.bobs))
+    assert len(intros) == 2
+    assert 800 < intros[0] < intros[1] == 3000
+
+
 async def test_phone_and_page_see_the_same_mailbox(site: PageSite, page: Any) -> None:
     """A message that was deleted on the page is not played at the phone."""
     first = await site.leave_message(number="2001", age_s=120)

@@ -151,6 +151,7 @@ function startNote(form) {
   const status = document.getElementById("note-status");
   let recorder = null;
   let recorded = null;
+  let stopped = null; // Resolves when the recorder has stopped and the note is complete.
   let isSending = false; // A second click sends no second copy.
   note.hidden = false;
   window.addEventListener("pageshow", () => { isSending = false; });
@@ -169,22 +170,38 @@ function startNote(form) {
     const chunks = [];
     const began = performance.now();
     recorder.addEventListener("dataavailable", (event) => chunks.push(event.data));
-    recorder.addEventListener("stop", () => {
+    stopped = new Promise((resolve) => recorder.addEventListener("stop", () => {
       for (const track of stream.getTracks()) track.stop();
       recorded = new Blob(chunks, { type: recorder.mimeType });
       record.textContent = form.dataset.record;
       status.textContent = form.dataset.recorded.replace("#", Math.round((performance.now() - began) / 1000));
-    });
+      resolve();
+    }));
+    file.value = ""; // What was recorded or chosen last is the note.
     recorder.start();
     record.textContent = form.dataset.stop;
   });
 
+  file.addEventListener("change", async () => {
+    if (!file.files[0]) return;
+    await stopRecording();
+    recorded = null;
+    status.textContent = "";
+  });
+
+  async function stopRecording() {
+    if (recorder?.state === "recording") recorder.stop();
+    await stopped;
+  }
+
   form.addEventListener("submit", async (event) => {
     if (isSending) return event.preventDefault();
     isSending = true;
-    const audio = recorded || file.files[0];
-    if (!audio) return;
+    if (!stopped && !file.files[0]) return;
     event.preventDefault();
+    await stopRecording(); // Who sends while the note is recorded has said it.
+    const audio = file.files[0] || recorded;
+    if (!audio) return form.submit();
     await send(audio).catch(() => { status.textContent = form.dataset.unreachable; });
     isSending = false;
   });
@@ -201,7 +218,7 @@ function startNote(form) {
     for (const shown of document.querySelectorAll("main > .problem")) shown.remove();
     const said = answer.querySelector("#status > *, main > .problem");
     if (said) document.getElementById("status").replaceChildren(document.importNode(said, true));
-    if (response.ok) { recorded = null; form.reset(); status.textContent = ""; }
+    if (response.ok) { recorded = null; stopped = null; form.reset(); status.textContent = ""; }
   }
 }
 
