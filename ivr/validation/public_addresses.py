@@ -15,14 +15,15 @@ Network = IPv4Network | IPv6Network
 
 GLOBAL_UNICAST = ip_network("2000::/3")
 """All of IPv6 that is assigned to the public internet (RFC 4291). Older and local forms are outside."""
-RELAY_6TO4 = ip_network("192.88.99.0/24")
+UNKNOWN_TO_PYTHON = (ip_network("192.88.99.0/24"), ip_network("3fff::/20"))
+"""Not public, and `is_global` in Python's library: relays for 6to4 (RFC 7526), documentation (RFC 9637)."""
 NAT64 = ip_network("64:ff9b::/96")
 """Addresses that a gateway translates to the IPv4 address in their last 32 bits (RFC 6052)."""
 
 
 def is_public(address: Address) -> bool:
     """Return whether an address is of the public internet, as is each IPv4 address that it stands for."""
-    if not address.is_global or address.is_multicast or address in RELAY_6TO4:
+    if not address.is_global or address.is_multicast or any(address in network for network in UNKNOWN_TO_PYTHON):
         return False
     if isinstance(address, IPv6Address) and address not in GLOBAL_UNICAST and address not in NAT64:
         return False
