@@ -107,7 +107,7 @@ async def test_redirect_is_not_followed() -> None:
         "fe80::1%eth0",
         "5f00::1",
         "192.88.99.1",
-        "[3fff::1]",
+        "3fff::1",
         "2002:7f00:1::",
     ],
 )
