@@ -111,16 +111,29 @@ def list_boxes(spool: Path) -> list[str]:
         return [f"{box.name}@{context.name}" for context in contexts for box in _subfolders(context)]
 
 
+LINK_REMEDY = "put the folder itself in its place (or mount it there), and repeat the import"
+
+
 def read_box(spool: Path, number: str, context: str) -> SpoolBox:
     """Read a mailbox. One that has no folder is empty. Raises `StoreError` for a folder that cannot be read."""
     box = SpoolBox(spool / context / number)
     with _readable(box.path):
+        if box.path.is_symlink() and not box.path.resolve().is_relative_to(spool.resolve()):
+            box.problems.append(f"{box.path} is a link out of the spool, which is not read: {LINK_REMEDY}")
+            return box
         if not box.path.is_dir():
+            if os.path.lexists(box.path):
+                box.problems.append(f"{box.path} is no folder: nothing of it is read")
             return box
         if box.path.is_symlink():
             box.notes.append(f"{box.path} is a link to another folder, which is read where it is")
             return box
         box.exists = True
+        for path in sorted(box.path / name for name in FOLDERS):
+            if path.is_symlink():
+                box.problems.append(f"{path} is a link, which is not read: {LINK_REMEDY}")
+            elif path.exists() and not path.is_dir():
+                box.problems.append(f"{path} is no folder: nothing of it is read")
         box.greetings = _read_greetings(box)
         for folder in _subfolders(box.path):
             if folder.name in FOLDERS:

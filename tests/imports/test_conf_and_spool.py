@@ -246,3 +246,24 @@ def test_longer_file_is_used_where_the_best_one_is_cut_off(tmp_path: Path) -> No
     audio = read_box(maker.spool, "2001", "default").messages[0].read_audio()
     assert (audio.file, len(audio.samples) // 16) == ("msg0000.gsm", 6000)
     assert audio.reasons == ("msg0000.wav has 0.5 s",)
+
+
+def test_links_and_files_in_the_place_of_folders_are_named(tmp_path: Path) -> None:
+    """They were left out without a word, with all messages behind them."""
+    spool = tmp_path / "spool"
+    box = spool / "default" / "2001"
+    (tmp_path / "disk" / "INBOX").mkdir(parents=True)
+    box.mkdir(parents=True)
+    (box / "INBOX").symlink_to(tmp_path / "disk" / "INBOX")
+    (box / "Old").symlink_to(tmp_path / "not-mounted")
+    (box / "Work").write_text("")
+    (spool / "default" / "2002").symlink_to(tmp_path / "disk")
+    (spool / "default" / "2003").write_text("")
+    (spool / "default" / "2004").symlink_to(box)
+    problems = {number: read_box(spool, number, "default").problems for number in ("2001", "2002", "2003", "2004")}
+    names = ["INBOX is a link, which", "Old is a link, which", "Work is no folder"]
+    assert len(problems["2001"]) == 3
+    assert all(name in problem for name, problem in zip(names, problems["2001"], strict=True))
+    assert "2002 is a link out of the spool" in problems["2002"][0]
+    assert "2003 is no folder" in problems["2003"][0]
+    assert problems["2004"] == [], "its messages are those of another mailbox of the spool"
