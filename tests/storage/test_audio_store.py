@@ -6,6 +6,7 @@ import asyncio
 import errno
 import secrets
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -19,7 +20,7 @@ from ivr.storage.audio_objects import CACHE_FOLDER, ObjectRecordings, open_objec
 from ivr.storage.object_store import ObjectStore
 from ivr.storage.settings import AudioSettings
 from tests.support.app_fixture import FakeClock
-from tests.support.s3_server import BUCKET, KEY_ID, SECRET, S3Server
+from tests.support.s3_server import BUCKET, KEY_ID, SECRET, S3Server, answer_error
 from tests.support.seaweedfs import find_weed, run_seaweedfs
 
 ACCOUNT = "a" * 32
@@ -285,3 +286,27 @@ def test_seaweedfs_refuses_wrong_secret_and_missing_bucket(seaweedfs: str, tmp_p
 def test_cache_is_in_the_folder_of_the_node(node: ObjectRecordings, tmp_path: Path) -> None:
     assert node.message_path(ACCOUNT, FIRST) == tmp_path / CACHE_FOLDER / ACCOUNT / "vm" / f"{FIRST}.wav"
     assert node.take_path("1" * 32) == tmp_path / "takes" / f"{'1' * 32}.wav"
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [("may read only", "refuses the key: .* let the key read, list, write"), ("replaces", "ignores If-None-Match")],
+)
+def test_check_by_writing_finds_what_reading_does_not(
+    node: ObjectRecordings, s3_server: S3Server, fault: str, expected: str
+) -> None:
+    """The doctor checks in this way."""
+
+    def answer(request: BaseHTTPRequestHandler) -> bool:
+        if fault == "replaces":
+            del request.headers["If-None-Match"]
+        elif request.command == "PUT":
+            return answer_error(request, 403, "AccessDenied")
+        return False
+
+    node.verify(by_writing=True)
+    s3_server.fault = answer
+    node.verify()
+    with pytest.raises(StoreError, match=expected):
+        node.verify(by_writing=True)
+    assert s3_server.objects == {}, "the object of the check is removed"

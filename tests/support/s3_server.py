@@ -42,7 +42,7 @@ class S3Server:
 
     def fail(self, status: int = 503, code: str = "SlowDown") -> None:
         """Answer all further requests with an error."""
-        self.fault = lambda request: _answer_error(request, status, code)
+        self.fault = lambda request: answer_error(request, status, code)
 
     def become_silent(self) -> threading.Event:
         """Answer no request until the event is set."""
@@ -51,7 +51,8 @@ class S3Server:
         return released
 
 
-def _answer_error(request: BaseHTTPRequestHandler, status: int, code: str) -> bool:
+def answer_error(request: BaseHTTPRequestHandler, status: int, code: str) -> bool:
+    """Answer a request with an error, for a `fault`."""
     _answer(request, status, f"<Error><Code>{code}</Code><Message>{code}</Message></Error>".encode())
     return True
 
@@ -82,9 +83,9 @@ class _Handler(BaseHTTPRequestHandler):
         if server.fault and server.fault(self):
             return
         if f"Credential={KEY_ID}/" not in self.headers.get("Authorization", ""):
-            _answer_error(self, 403, "InvalidAccessKeyId")
+            answer_error(self, 403, "InvalidAccessKeyId")
         elif bucket not in server.buckets:
-            _answer_error(self, 404, "NoSuchBucket")
+            answer_error(self, 404, "NoSuchBucket")
         elif self.command == "POST":
             deleted = re.findall("<Key>(.*?)</Key>", body.decode())
             for name in deleted:
@@ -114,17 +115,17 @@ class _Handler(BaseHTTPRequestHandler):
             if source := self.headers.get("x-amz-copy-source"):
                 content = objects.get(unquote(source).lstrip("/").partition("/")[2])
                 if content is None:
-                    _answer_error(self, 404, "NoSuchKey")
+                    answer_error(self, 404, "NoSuchKey")
                     return
                 objects[key] = content
                 _answer(self, 200, b'<CopyObjectResult><ETag>"x"</ETag></CopyObjectResult>')
             elif self.headers.get("If-None-Match") == "*" and key in objects:
-                _answer_error(self, 412, "PreconditionFailed")
+                answer_error(self, 412, "PreconditionFailed")
             else:
                 objects[key] = body
                 _answer(self, 200, ETag=f'"{hashlib.md5(body).hexdigest()}"')
         elif key not in objects:
-            _answer_error(self, 404, "NoSuchKey")
+            answer_error(self, 404, "NoSuchKey")
         else:
             tag = hashlib.md5(objects[key]).hexdigest()
             size = str(len(objects[key]))
