@@ -19,10 +19,10 @@ from ivr.doctor.doctor import run_checks
 from ivr.doctor.installation import DatabaseSnapshot, HostInfo, Installation, read_database_snapshot
 from ivr.doctor.settings_file import comment_command, rename_command
 from ivr.errors import MigrationRequired, SettingsError, StoreError, describe_error
-from ivr.health.finding import Finding, Level, problem, warning
+from ivr.health.finding import EDITOR, RESTART, RUN_AS_ROOT, Finding, Level, problem, quoted, warning
 from ivr.pepper_files import pepper_path
 from ivr.settings import Settings
-from ivr.storage.data_folder import database_path, verify_layout
+from ivr.storage.data_folder import database_path, verify_database_kept, verify_layout
 from ivr.storage.file_owner import run_as_owner_of
 from ivr.stores import Stores
 
@@ -55,10 +55,12 @@ def _run_checks() -> list[Finding]:
             return [problem("config", what, remedy, command=command)]
         if command := comment_command(error, file):
             remedy += "; or make a comment of it, so that its default is used"
+        elif file:
+            command = f"{EDITOR} {quoted(file)} && {RESTART}"
         return [problem("config", what, remedy, command=command)]
     except OSError as error:
         what = f"the settings cannot be read: {describe_error(error)}"
-        return [problem("config", what, "run ivr doctor as root, or as the user of the service")]
+        return [problem("config", what, command=RUN_AS_ROOT)]
     logging_setup.configure_logging(loaded.log.model_copy(update={"level": "error"}))
     snapshot, database_error, database_findings = _read_database(loaded)
     installation = Installation(
@@ -79,9 +81,15 @@ def _read_database(site_settings: Settings) -> tuple[DatabaseSnapshot | None, st
         try:
             verify_layout(folder)
             if not _has_database(site_settings):
+                if not site_settings.database.url:
+                    verify_database_kept(folder)
                 where = "PostgreSQL" if site_settings.database.url else folder
-                what = f"{where} contains no database of ivr yet"
-                return None, "", [warning("database", what, "create the first account: ivr account create NAME")]
+                what, remedy = (
+                    f"{where} contains no database of ivr yet",
+                    "create the first account, of a NAME of yours",
+                )
+                command = "ivr account create NAME"
+                return None, "", [warning("database", what, remedy, command=command, fill_in=("NAME",))]
             if not pepper_path(folder, site_settings.pins.pepper_file).is_file():  # Opening would create another one.
                 return None, "", []
             return asyncio.run(_read_snapshot(site_settings)), "", []

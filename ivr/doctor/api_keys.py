@@ -31,7 +31,9 @@ def check_api_keys(installation: Installation) -> Iterator[Finding]:
             what = f"{name} expired on {_date(token.expires_at)}: it is refused"
             yield warning("tokens", what, renew, command=revoke)
         elif token.expires_at is not None and token.expires_at <= now + EXPIRES_SOON_S:
-            yield warning("tokens", f"{name} expires on {_date(token.expires_at)}", renew)
+            create = f"ivr token create -a {account} --label {shlex.quote(token.label or 'renewed')}"
+            command = f"{create} && echo 'Enter: its program has this token' && read -r _ && {revoke}"
+            yield warning("tokens", f"{name} expires on {_date(token.expires_at)}", renew, command=command)
 
 
 def _date(time: float) -> str:

@@ -18,9 +18,10 @@ from ivr.doctor.dialplan_lines import check_arguments, names_account
 from ivr.doctor.installation import Installation, RunningAsterisk
 from ivr.doctor.permissions import check_fallback_prompt, check_permissions
 from ivr.doctor.security import check_contexts, check_endpoints
+from ivr.doctor.settings_file import edit_command
 from ivr.doctor.versions import check_dialplan_version
 from ivr.errors import StoreError, describe_error
-from ivr.health.finding import START, Finding, ok, problem, quoted, warning
+from ivr.health.finding import EDITOR, RUN_AS_ROOT, START, Finding, ok, problem, quoted, warning
 from ivr.paths import load_asterisk_secret
 from ivr.storage.data_folder import state_folder
 from ivr.storage.file_owner import run_as_owner_of
@@ -88,7 +89,10 @@ def check_version(asterisk: RunningAsterisk) -> Iterator[Finding]:
     if version is None or version[0] < SUPPORTED_VERSION:
         name = f"Asterisk {version[1]}" if version else "an Asterisk of unknown version"
         what = f"{name}; ivr is tested with version {SUPPORTED_VERSION}"
-        yield warning("asterisk", what, f"install Asterisk {SUPPORTED_VERSION} (docs/install.md), then: ivr install")
+        command = "apt install asterisk && ivr install && systemctl restart asterisk ivr"
+        yield warning(
+            "asterisk", what, f"install Asterisk {SUPPORTED_VERSION} (docs/install.md): {command}", command=command
+        )
     else:
         yield ok("asterisk", f"Asterisk {version[1]}")
 
@@ -123,14 +127,17 @@ def check_secret(asterisk: RunningAsterisk) -> Iterator[Finding]:
                 return
             ours = load_asterisk_secret(settings)
     except (StoreError, OSError) as error:
-        yield problem("secret", describe_error(error), "run ivr doctor as root, or as the user of the service")
+        yield problem("secret", describe_error(error), command=RUN_AS_ROOT)
         return
     theirs = asterisk.variables.get("IVR_SECRET", "")
     remedy = (
         f"write 'IVR_SECRET => ' and the content of {file} into /etc/asterisk/ivr/secret.conf;"
         " then: asterisk -rx 'dialplan reload'"
     )
-    command = "" if settings.asterisk.secret else set_global_command("IVR_SECRET", f"$(cat {quoted(file)})")
+    command = set_global_command("IVR_SECRET", f"$(cat {quoted(file)})")
+    if settings.asterisk.secret:
+        remedy = f"write 'IVR_SECRET => ' and the secret of [asterisk] of ivr.toml into {SECRET_FILE}"
+        command = f"{EDITOR} {SECRET_FILE} && {RELOAD_DIALPLAN}"
     if not theirs:
         what = "Asterisk has no IVR_SECRET: every box asks for its PIN"
         yield problem("secret", what, remedy, command=command)
@@ -174,16 +181,21 @@ def check_account(asterisk: RunningAsterisk) -> Iterator[Finding]:
     names = ", ".join(account.name for account in accounts)
     remedy = f"{SECRET_CONF}: IVR_ACCOUNT => one of {names}; then: {RELOAD_DIALPLAN}"
     if not accounts:
-        yield warning("account", "there is no account yet: every call is rejected", "ivr account create NAME")
+        what, remedy = "there is no account yet: every call is rejected", "create one, of a NAME of yours"
+        yield warning("account", what, remedy, command="ivr account create NAME", fill_in=("NAME",))
     elif name and not any(name in (account.id, account.name, account.realm) for account in accounts):
         what = f"IVR_ACCOUNT is {name!r}, and no account has this name: calls from outside are rejected"
-        command = set_global_command("IVR_ACCOUNT", accounts[0].name) if len(accounts) == 1 else ""
-        yield problem("account", what, remedy, command=command)
+        meant, fill_in = (accounts[0].name, ()) if len(accounts) == 1 else ("NAME", ("NAME",))
+        remedy = f"let calls from outside belong to NAME, one of {names}" if fill_in else remedy
+        yield problem("account", what, remedy, command=set_global_command("IVR_ACCOUNT", meant), fill_in=fill_in)
     elif not name and len(accounts) > 1 and not names_account(asterisk.read_dialplan()):
         yield warning(
             "account",
             f"there are several accounts ({names}), and the dialplan names none: calls from trunks are rejected",
-            "in the context of the trunk, before Gosub(ivr-leave,...): Set(IVR_ACCOUNT=NAME)",
+            "in the context of each trunk, before Gosub(ivr-leave,...): Set(IVR_ACCOUNT=NAME); or let all calls from"
+            f" outside belong to NAME, one of {names}",
+            command=set_global_command("IVR_ACCOUNT", "NAME"),
+            fill_in=("NAME",),
         )
     else:
         is_fixed = name or len(accounts) == 1
@@ -220,6 +232,7 @@ def _ari_problem(asterisk: RunningAsterisk) -> Finding | None:
             "dialplan",
             "it sends calls over ARI, but the service has no ARI password",
             "set password in [ari] of ivr.toml to that of ari.conf; then: systemctl restart ivr",
+            command=edit_command(asterisk.installation.config_file, "ari", "password"),
         )
     if ari.application not in applications.split("&"):
         return problem(
@@ -242,6 +255,7 @@ def _agi_problem(asterisk: RunningAsterisk) -> Finding | None:
         f"it starts {program} for each call, which is not an executable file",
         f"{SECRET_CONF}: IVR_AGI_PROGRAM => {installed}, or a script that runs it as the user of the service"
         f" (docs/dialplan.md); then: {RELOAD_DIALPLAN}",
+        command=set_global_command("IVR_AGI_PROGRAM", str(installed)),
     )
 
 

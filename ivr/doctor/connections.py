@@ -1,4 +1,4 @@
-"""Checks of connections: the service's ports, AMI and ARI."""
+"""Checks of the connections to Asterisk: AMI and ARI."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ivr.call.ari.tls import client_context, describe_tls_error
 from ivr.doctor import console
 from ivr.doctor.console import ConsoleUnavailable
 from ivr.doctor.installation import Installation
-from ivr.doctor.settings_file import set_command
+from ivr.doctor.settings_file import edit_command, set_command, unset_command
 from ivr.errors import AmiActionRejected, AmiUnavailable, BadInput, SettingsError, StoreError, describe_error
-from ivr.health.finding import RESTART, START, Finding, ok, problem, warning
+from ivr.health.finding import RESTART, RUN_AS_ROOT, START, Finding, ok, problem, warning
 from ivr.local_peer import PeerCheck
 from ivr.paths import asterisk_users, load_ami_settings
 from ivr.storage.file_owner import run_as_owner_of
@@ -26,7 +26,9 @@ RELOAD_MANAGER = "asterisk -rx 'manager reload'"
 RELOAD_HTTP = "asterisk -rx 'module reload http'"
 EVERY_ADDRESS = ("0.0.0.0", "::")
 INSTALL_SECRET = f"ivr install; {RELOAD_MANAGER}; {RESTART}"
-STRANGERS_PORT = "end that program, and start Asterisk; or set user in [asterisk] of ivr.toml to the user of Asterisk"
+STRANGERS_PORT = "end that program, and start Asterisk; or tell ivr that Asterisk runs as USER"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+DEFAULT_USER = AmiSettings().user
 REQUIRED_ACTIONS = ("Originate", "Status")
 """Originate: message lights and calls to owners. Status: whether a channel still exists."""
 
@@ -37,7 +39,7 @@ def check_ami(installation: Installation, timing: AmiTiming = DEFAULT_TIMING) ->
         with run_as_owner_of(installation.data_folder):
             ami = load_ami_settings(installation.settings)
     except StoreError as error:
-        yield problem("AMI", str(error), "run ivr doctor as root, or as the user of the service")
+        yield problem("AMI", str(error), command=RUN_AS_ROOT)
         return
     if not ami.secret:
         yield warning(
@@ -50,45 +52,60 @@ def check_ami(installation: Installation, timing: AmiTiming = DEFAULT_TIMING) ->
         return
     try:
         check_peer = asterisk_users(installation.settings).require
-        yield asyncio.run(_check_login(ami, timing, check_peer, has_file=not installation.settings.ami.secret))
+        yield asyncio.run(_check_login(ami, timing, check_peer, installation))
     except AmiUnavailable as error:
         what = f"{ami.host}:{ami.port} is not Asterisk's manager, or does not respond: {error}"
         remedy = f"check host and port in [ami] of ivr.toml, and permit= in [{ami.user}] in manager.conf"
         listening = _listening_address(installation, MANAGER)
-        yield _move_to(installation, MANAGER, listening, what, (ami.host, ami.port)) or problem("AMI", what, remedy)
+        edit = edit_command(installation.config_file, "ami", "port", "host")
+        yield _move_to(installation, MANAGER, listening, what, (ami.host, ami.port)) or problem(
+            "AMI", what, remedy, command=edit
+        )
     except PermissionError as error:
-        yield problem("AMI", f"{ami.host}:{ami.port}: {error}", STRANGERS_PORT)
+        yield _strangers_port(installation, "AMI", f"{ami.host}:{ami.port}: {error}")
     except OSError as error:
         what = f"no connection to {ami.host}:{ami.port}: {describe_error(error) or 'timeout'}"
         yield _closed_port(installation, MANAGER, what, (ami.host, ami.port))
 
 
-async def _check_login(settings: AmiSettings, timing: AmiTiming, check_peer: PeerCheck, *, has_file: bool) -> Finding:
-    """`has_file`: the secret is that of `ivr install`, not of ivr.toml.
+def _strangers_port(installation: Installation, check: str, what: str) -> Finding:
+    command = set_command(installation.config_file, "asterisk", {"user": '"USER"'})
+    return problem(check, what, STRANGERS_PORT, command=command, fill_in=("USER",) if command else ())
 
-    Raises OSError if the port is closed, `AmiUnavailable` if something else listens there.
-    """
+
+async def _check_login(
+    settings: AmiSettings, timing: AmiTiming, check_peer: PeerCheck, installation: Installation
+) -> Finding:
+    """Raises OSError if the port is closed, `AmiUnavailable` if something else listens there."""
+    file = installation.config_file
     address, client = f"{settings.host}:{settings.port}", AmiClient(settings, timing=timing, check_peer=check_peer)
     section = f"[{settings.user}] in manager.conf"
     try:
         await client.check_login()
     except BadInput:
         what = "the user or the secret contains a line break or is too long"
-        return problem("AMI", what, "write each on one line in [ami] of ivr.toml")
+        edit = edit_command(file, "ami", "secret", "user")
+        return problem("AMI", what, "write each on one line in [ami] of ivr.toml", command=edit)
     except AmiActionRejected:
         what = f"Asterisk's manager at {address} rejects the user {settings.user}"
-        if has_file:
+        if not installation.settings.ami.secret:  # It is that of `ivr install`.
             remedy = f"{INSTALL_SECRET}; if it stays: the permit= of {section}"
             return problem("AMI", what, remedy, command=INSTALL_SECRET)
         remedy = (
             f"write the secret of {section} in [ami] of ivr.toml, and allow our address by its permit=; then:"
             f" {RELOAD_MANAGER}; {RESTART}"
         )
-        return problem("AMI", what, remedy)
+        command = edit_command(file, "ami", "secret")
+        if settings.user == DEFAULT_USER and settings.host in LOOPBACK:
+            remedy += "; or use that of ivr install"
+            command = unset_command(file, "ami", "secret", then=INSTALL_SECRET)
+        return problem("AMI", what, remedy, command=command)
     if missing := [action for action in REQUIRED_ACTIONS if not client.supports(action)]:
         remedy = f"set write = originate,call,message,reporting in {section}; then: {RELOAD_MANAGER}"
         what = f"{settings.user} can log in at {address}, but may not use {' or '.join(missing)}"
-        return problem("AMI", what, remedy)
+        edit = rf"/^ *\[{settings.user}\]/,/^ *\[/s/^ *write *=.*/write = originate,call,message,reporting/"
+        files = rf"$(grep -lrs '^ *\[{settings.user}\]' /etc/asterisk/manager.conf /etc/asterisk/ivr)"
+        return problem("AMI", what, remedy, command=f"sed -i '{edit}' {files} && {RELOAD_MANAGER}")
     return ok("AMI", f"{settings.user} can log in at {address}")
 
 
@@ -125,12 +142,14 @@ HTTP = _Interface(
 def _closed_port(installation: Installation, interface: _Interface, what: str, configured: tuple[str, int]) -> Finding:
     """Return what is wrong where nothing listens. The console knows whether the server is off or somewhere else."""
     listening = _listening_address(installation, interface)
+    edit = r"/^ *enabled *=/d; s/^ *\[general\].*/&\nenabled = yes/"
+    command = f"sed -i '{edit}' /etc/asterisk/{interface.file} && {interface.reload}"
     if listening is not None and not listening[1]:
-        edit = r"/^ *enabled *=/d; s/^ *\[general\].*/&\nenabled = yes/"
-        command = f"sed -i '{edit}' /etc/asterisk/{interface.file} && {interface.reload}"
         return problem(interface.check, f"{what}; it is switched off in {interface.file}", command=command)
+    if configured[0] not in LOOPBACK:
+        command = edit_command(installation.config_file, interface.section, "port", "host")
     return _move_to(installation, interface, listening, what, configured) or problem(
-        interface.check, what, interface.remedy
+        interface.check, what, interface.remedy, command=command
     )
 
 
@@ -176,7 +195,11 @@ def check_ari(installation: Installation) -> Iterator[Finding]:
     if settings.per_call_connections and not settings.listen_port:
         what = "per_call_connections is set, but listen_port is not: Asterisk cannot connect to the service"
         yield problem(
-            "ARI", what, "set listen_port in [ari] of ivr.toml to the port of the uri in websocket_client.conf"
+            "ARI",
+            what,
+            "set listen_port in [ari] of ivr.toml to PORT, that of the uri in websocket_client.conf",
+            command=set_command(installation.config_file, "ari", {"listen_port": "PORT"}),
+            fill_in=("PORT",),
         )
     if settings.listen_port:
         yield ok("ARI", f"Asterisk connects to {settings.listen_host}:{settings.listen_port} (websocket_client.conf)")
@@ -185,15 +208,18 @@ def check_ari(installation: Installation) -> Iterator[Finding]:
     try:
         response = _fetch_application(installation, settings)
     except SettingsError as error:
-        yield problem("ARI", f"{error}: the service does not start", "correct tls_ca in [ari] of ivr.toml")
+        edit = edit_command(installation.config_file, "ari", "tls_ca")
+        what = f"{error}: the service does not start"
+        yield problem("ARI", what, "correct tls_ca in [ari] of ivr.toml", command=edit)
         return
     except PermissionError as error:
-        yield problem("ARI", f"{address}: {error}", STRANGERS_PORT)
+        yield _strangers_port(installation, "ARI", f"{address}: {error}")
         return
     except OSError as error:
         if what := describe_tls_error(error, settings):
             what, _, remedy = what.partition("): ")
-            yield problem("ARI", f"{what})", remedy)
+            edit = edit_command(installation.config_file, "ari", "tls_ca", "tls")
+            yield problem("ARI", f"{what})", remedy, command=edit)
             return
         yield _closed_port(
             installation, HTTP, f"no connection to {address}: {describe_error(error)}", (settings.host, settings.port)
@@ -201,21 +227,27 @@ def check_ari(installation: Installation) -> Iterator[Finding]:
         return
     status = response.split(b" ", 2)[1:2]
     if response.startswith(b"HTTP/") and status:
-        yield _finding_for(status[0], response, settings, address)
+        yield _finding_for(status[0], response, installation)
         return
     what, listening = f"{address} is not Asterisk's HTTP server", _listening_address(installation, HTTP)
     yield _move_to(installation, HTTP, listening, what, (settings.host, settings.port)) or problem(
-        "ARI", what, "check host and port in [ari] of ivr.toml"
+        "ARI",
+        what,
+        "check host and port in [ari] of ivr.toml",
+        command=edit_command(installation.config_file, "ari", "port", "host"),
     )
 
 
-def _finding_for(status: bytes, response: bytes, settings: AriSettings, address: str) -> Finding:
+def _finding_for(status: bytes, response: bytes, installation: Installation) -> Finding:
+    settings = installation.settings.ari
+    address = f"{settings.host}:{settings.port}"
     if status in (b"401", b"403"):
         remedy = (
             f"write the password of [{settings.user}] in ari.conf in [ari] of ivr.toml, and allow our address by the"
             f" ACL of http.conf; then: asterisk -rx 'module reload res_ari.so'; {RESTART}"
         )
-        return problem("ARI", f"Asterisk at {address} rejects the user {settings.user}", remedy)
+        what = f"Asterisk at {address} rejects the user {settings.user}"
+        return problem("ARI", what, remedy, command=edit_command(installation.config_file, "ari", "password"))
     if status == b"200":
         return ok("ARI", f"{settings.user} can log in at {address}, and {settings.application} is connected")
     if status == b"404" and b"pplication" in response:
@@ -226,10 +258,10 @@ def _finding_for(status: bytes, response: bytes, settings: AriSettings, address:
             "start it: systemctl start ivr; if it runs, its log says why it is not connected",
             command=START,
         )
-    remedy = (
-        "set enabled = yes in ari.conf; then: asterisk -rx 'module load res_ari.so'; asterisk -rx 'ari show status'"
-    )
-    return problem("ARI", f"Asterisk at {address} has no ARI", remedy)
+    remedy = "set enabled = yes in [general] of ari.conf, and load its module"
+    edit = r"/^ *enabled *=/d; s/^ *\[general\].*/&\nenabled = yes/"
+    command = f"sed -i '{edit}' /etc/asterisk/ari.conf && asterisk -rx 'module load res_ari.so'"
+    return problem("ARI", f"Asterisk at {address} has no ARI", remedy, command=command)
 
 
 def _fetch_application(installation: Installation, settings: AriSettings) -> bytes:
@@ -267,63 +299,3 @@ def _connect(installation: Installation, settings: AriSettings) -> socket.socket
     except BaseException:
         connection.close()
         raise
-
-
-AGI_HEADER = b"agi_network: yes\nagi_network_script: check\nagi_arg_1: skip_module=true\n\n"
-"""A call without a channel, which the service neither answers nor records."""
-SKIPPED_STATUS = b"IVR_STATUS SKIPPED"
-MAX_REPLY_BYTES = 4096
-
-
-def check_rest(installation: Installation) -> Iterator[Finding]:
-    """Check that the REST port accepts connections."""
-    host, port = installation.settings.api.host, installation.settings.api.port
-    try:
-        installation.host.connect(host, port).close()
-    except OSError as error:
-        remedy = "start the service: systemctl start ivr ('ivr serve --only calls' has no REST API)"
-        yield warning("REST", f"no connection to {host}:{port}: {describe_error(error)}", remedy, command=START)
-    else:
-        yield ok("REST", f"accepts connections at {host}:{port}")
-
-
-def check_fastagi(installation: Installation) -> Iterator[Finding]:
-    """Check that the service responds at its FastAGI port, and that no other program uses it."""
-    host, port = installation.settings.fastagi.host, installation.settings.fastagi.port
-    address = f"{host}:{port}"
-    try:
-        with installation.host.connect(host, port) as connection:
-            connection.sendall(AGI_HEADER)
-            response = connection.recv(MAX_REPLY_BYTES)
-            connection.sendall(b"200 result=1\n")
-    except TimeoutError:
-        response = b""
-    except OSError as error:
-        if _uses_classic_agi(installation):
-            yield ok("service", "not running, and not needed: Asterisk starts ivr-agi for each call")
-        else:
-            what = f"no connection to {address}: {describe_error(error)}"
-            yield problem("service", what, "start it: systemctl start ivr, or ivr serve", command=START)
-        return
-    if SKIPPED_STATUS in response:
-        yield ok("service", f"accepts calls at {address}")
-    else:
-        yield problem(
-            "service",
-            f"{address} is used by another program, or the service does not respond",
-            f"find the program: ss -ltnp 'sport = :{port}'; or change port in [fastagi] of ivr.toml, and"
-            " IVR_FASTAGI_ADDRESS in the dialplan",
-        )
-
-
-def _uses_classic_agi(installation: Installation) -> bool:
-    """Return whether the dialplan uses classic AGI: Asterisk starts a process for each call."""
-    try:
-        return (
-            console.parse_global_variables(installation.console.run_command("dialplan show globals")).get(
-                "IVR_TRANSPORT"
-            )
-            == "agi"
-        )
-    except ConsoleUnavailable:
-        return False

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ivr.doctor import connections, host, mail, notifications, prompt_checks
+from ivr.doctor import connections, host, mail, notifications, prompt_checks, running_service
 from ivr.doctor.api_keys import check_api_keys
 from ivr.doctor.asterisk import check_asterisk
 from ivr.doctor.connections import check_ari
 from ivr.doctor.installation import Installation
 from ivr.doctor.nodes import check_nodes
-from ivr.doctor.running_service import check_running_service
 from ivr.doctor.tls_certificate import check_tls_certificate
 from ivr.doctor.unit import check_unit
 from ivr.doctor.versions import check_installed_files
@@ -35,10 +34,10 @@ CHECKS: tuple[Callable[[Installation], Iterator[Finding]], ...] = (
     prompt_checks.check_languages,
     host.check_ffmpeg,
     check_unit,
-    connections.check_fastagi,
-    connections.check_rest,
+    running_service.check_fastagi,
+    running_service.check_rest,
     check_tls_certificate,
-    check_running_service,
+    running_service.check_running_service,
     check_asterisk,
     connections.check_ami,
     check_ari,

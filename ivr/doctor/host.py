@@ -93,7 +93,9 @@ def check_database(installation: Installation) -> Iterator[Finding]:
     if installation.snapshot is None:
         return  # `ivr doctor` has reported why.
     if not installation.snapshot.accounts:
-        yield warning("database", "there is no account yet", "ivr account create NAME, then users, endpoints and boxes")
+        remedy = "create one, of a NAME of yours, then users, endpoints and boxes"
+        command = "ivr account create NAME"
+        yield warning("database", "there is no account yet", remedy, command=command, fill_in=("NAME",))
     else:
         snapshot = installation.snapshot
         counts = f"{len(snapshot.accounts)} accounts, {len(snapshot.users)} users, {len(snapshot.boxes)} boxes"
@@ -144,7 +146,9 @@ def check_secret_files(installation: Installation) -> Iterator[Finding]:
     data, state = installation.data_folder, state_folder(installation.data_folder)
     for path in private_files_outside(data) if earlier_database(data) is None else ():
         what = f"{path} is where an earlier version of ivr had it; this version has it in {state}"
-        yield problem("secrets", what, f"move it to {state} if nothing is there, else away from this machine")
+        remedy = f"move it to {state} if nothing is there, else away from this machine"
+        target = "/root" if (state / path.name).exists() else state
+        yield problem("secrets", what, remedy, command=f"mv {quoted(path)} {quoted(Path(target))}/ && {RESTART}")
     paths = [path for name in SECRET_FILES for path in sorted(state.glob(f"{name}*"))]
     if (pepper := installation.pepper_file).parent != state:
         paths += [pepper, *sorted(pepper.parent.glob(f"{pepper.name}.*"))]

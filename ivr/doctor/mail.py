@@ -8,13 +8,14 @@ import ssl
 from collections.abc import Iterator
 
 from ivr.doctor.installation import Installation
-from ivr.doctor.settings_file import unset_command
+from ivr.doctor.settings_file import edit_command, set_command, unset_command
 from ivr.errors import NotificationFailed
 from ivr.health.finding import RESTART, Finding, ok, problem, warning
 from ivr.notifications.mail.smtp import SmtpClient
 from ivr.notifications.settings import MailSettings
 
-CA_FILE = "ca_file"
+CA_FILE, SENDER, SERVER, SECURITY = "ca_file", "sender", "host, port or security", "security, or username and password"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 CONNECT_TIMEOUT_S = 5.0
 
 
@@ -24,19 +25,37 @@ def check_mail_server(installation: Installation) -> Iterator[Finding]:
     if not settings.host:
         if count := _users_with_address(installation):
             what = f"no mail server is set, so {count} users with a mail address get no mail about new messages"
-            yield warning("mail", what, "set host in [mail] of ivr.toml, then: systemctl restart ivr")
+            remedy = "set host in [mail] of ivr.toml to HOST, your mail server"
+            command = set_command(installation.config_file, "mail", {"host": '"HOST"'})
+            yield warning("mail", what, remedy, command=command, fill_in=("HOST",))
         return
     try:
         asyncio.run(_verify(settings.model_copy(update={"timeout_s": CONNECT_TIMEOUT_S})))
     except NotificationFailed as error:
         names = _settings_to_correct(error)
         remedy = f"correct {names} in [mail] of ivr.toml, then: {RESTART}; mails wait meanwhile"
-        command = unset_command(installation.config_file, "mail", "ca_file") if names == CA_FILE else ""
-        if command:
+        command, fill_in = _correction(installation, names, settings)
+        if names == CA_FILE:
             remedy = f"bring it back, or trust the authorities of the system: {command}"
-        yield problem("mail", str(error), remedy, command=command)
+        elif fill_in:
+            remedy += f". Fill in {' and '.join(fill_in)}"
+        yield problem("mail", str(error), remedy, command=command, fill_in=fill_in)
     else:
         yield ok("mail", f"{settings.host}:{settings.port} accepts mail from {settings.sender}")
+
+
+def _correction(installation: Installation, names: str, settings: MailSettings) -> tuple[str, tuple[str, ...]]:
+    """Return the command that corrects these settings, and the words of it to fill in."""
+    file = installation.config_file
+    if names == CA_FILE:
+        return unset_command(file, "mail", "ca_file"), ()
+    if names == SENDER:
+        return set_command(file, "mail", {"sender": '"SENDER"'}), (SENDER.upper(),)
+    if names == SERVER:
+        return set_command(file, "mail", {"host": '"HOST"', "port": "PORT"}), ("HOST", "PORT")
+    if names == SECURITY and settings.host in LOOPBACK:  # What is sent unencrypted stays on this machine.
+        return set_command(file, "mail", {"security": '"none"'}), ()
+    return edit_command(file, "mail", *names.replace(",", "").split()), ()
 
 
 def _settings_to_correct(error: NotificationFailed) -> str:
@@ -45,15 +64,15 @@ def _settings_to_correct(error: NotificationFailed) -> str:
         case smtplib.SMTPAuthenticationError():
             return "username and password"
         case smtplib.SMTPNotSupportedError():
-            return "security, or username and password"
+            return SECURITY
         case ssl.SSLError():
             return "security, host or ca_file"
         case OSError() if "ca_file" in str(error):
             return CA_FILE
         case smtplib.SMTPResponseException() | None:
-            return "sender"
+            return SENDER
         case _:
-            return "host, port or security"
+            return SERVER
 
 
 async def _verify(settings: MailSettings) -> None:
@@ -92,5 +111,8 @@ def check_mail_links(installation: Installation) -> Iterator[Finding]:
         yield warning(
             "mail",
             "mail_audio is link, but api.public_url is not set: these mails have neither link nor audio",
-            "set public_url in [api] of ivr.toml to the address of the REST API, such as https://voicemail.example.com",
+            "set public_url in [api] of ivr.toml to URL, the address of the REST API, such as"
+            " https://voicemail.example.com",
+            command=set_command(installation.config_file, "api", {"public_url": '"URL"'}),
+            fill_in=("URL",),
         )

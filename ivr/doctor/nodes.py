@@ -27,6 +27,7 @@ def check_nodes(installation: Installation) -> Iterator[Finding]:
                 "nodes",
                 f"node {name} ({location}) has given no sign for {_format_duration(status)}",
                 f"start its service; if there is no such node any more: ivr node remove {name}",
+                command=f"ivr node remove {name} --yes",
             )
         else:
             yield ok("nodes", f"node {name} of Asterisk {status.node.asterisk} {describe_state(status)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 
@@ -32,9 +33,11 @@ def check_webhooks(installation: Installation) -> Iterator[Finding]:
         try:
             addresses.reject_private_url(account.webhook_url or "")
         except BadInput as error:
+            command = f"ivr account set {shlex.quote(account.name)} settings.webhook.url=null"
             yield warning(
                 "webhooks",
                 f"account {account.name}: {error}",
                 "list the network in webhook_networks in [notifications] of ivr.toml, then: systemctl restart ivr; or:"
-                f" ivr account set {account.name} settings.webhook.url=null",
+                f" {command}",
+                command=command,
             )

@@ -11,13 +11,18 @@ from pathlib import Path
 from ivr.audio import asterisk_recording, wav
 from ivr.doctor.installation import RunningAsterisk
 from ivr.errors import describe_error
-from ivr.health.finding import RESTART, START, Finding, ok, problem, quoted, warning
+from ivr.health.finding import RESTART, RUN_AS_ROOT, START, Finding, ok, problem, quoted, warning
 from ivr.prompts import clip_file
 from ivr.storage.file_owner import run_as_owner_of
 
 SAMPLE_LENGTH_MS = 100
 FALLBACK_PROMPT = "problem/later"
 """The prompt that the dialplan plays while the service is down."""
+SET_UMASK = (
+    "d=/etc/systemd/system/asterisk.service.d; mkdir -p $d && printf '[Service]\\nUMask=0007\\n' >$d/umask.conf &&"
+    " systemctl daemon-reload && systemctl restart asterisk"
+)
+"""Asterisk has no setting of its own for it."""
 
 
 def check_permissions(asterisk: RunningAsterisk) -> Iterator[Finding]:
@@ -40,7 +45,8 @@ def check_permissions(asterisk: RunningAsterisk) -> Iterator[Finding]:
         yield problem(
             "asterisk's rights",
             describe_error(error),
-            f"give {folder} to the user of the service: see 'data folder'",
+            "see 'data folder'; run ivr doctor as root",
+            command=RUN_AS_ROOT,
         )
     finally:
         _delete_files(folder, sample, recording)
@@ -67,7 +73,8 @@ def _permission_finding(asterisk: RunningAsterisk, output: str, recording: Path)
                 pass
         except OSError as error:
             what = f"the service cannot read recordings of Asterisk: {error.strerror}"
-            return problem("asterisk's rights", what, f"chmod g+s {recording.parent}; set umask = 007 in asterisk.conf")
+            command = f"chmod g+s {quoted(recording.parent)}; {SET_UMASK}"
+            return problem("asterisk's rights", what, command=command)
     return ok("asterisk's rights", f"Asterisk reads {folder} and records to {recording.parent}")
 
 
@@ -123,7 +130,8 @@ def check_fallback_prompt(asterisk: RunningAsterisk) -> Iterator[Finding]:
         yield warning(
             "sounds",
             f"Asterisk cannot read {prompt}: while the service is down callers hear nothing",
-            "in /etc/asterisk/ivr/secret.conf: IVR_SOUNDS_FOLDER => a folder sounds/en that Asterisk can read",
+            "let Asterisk read it, or install the package again, which writes IVR_SOUNDS_FOLDER",
+            command="ivr install && asterisk -rx 'dialplan reload'",
         )
     elif "Converted" in output:
         yield ok("sounds", f"Asterisk reads {folder}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 
 from ivr.doctor.installation import Installation
 from ivr.doctor.settings_file import unset_command
@@ -16,6 +17,9 @@ from ivr.prompts.languages import FALLBACK_LANGUAGE, find_languages, has_prompts
 from ivr.prompts.recording import build_manifest
 from ivr.storage.file_owner import run_as_owner_of
 
+REINSTALL = "apt install --reinstall ivr-voicemail"
+"""For the Debian package; else the package is installed again by pip."""
+
 
 def check_sounds(installation: Installation) -> Iterator[Finding]:
     """Check that every prompt has a recording that the service can read, and every language in use prompts."""
@@ -25,11 +29,11 @@ def check_sounds(installation: Installation) -> Iterator[Finding]:
     except (SettingsError, CatalogueError) as error:
         # Without the setting the prompts of the package are played.
         is_missing = isinstance(error, SettingsError)
-        command = unset_command(installation.config_file, "sounds", "folder") if is_missing else ""
+        command = unset_command(installation.config_file, "sounds", "folder") if is_missing else REINSTALL
         yield problem(
             "sounds",
             str(error),
-            "install the package again, or correct folder in [sounds] of ivr.toml",
+            "install the package again (docs/install.md), or correct folder in [sounds] of ivr.toml",
             command=command,
         )
         return
@@ -44,8 +48,10 @@ def check_sounds(installation: Installation) -> Iterator[Finding]:
                 "sounds",
                 f"{len(missing)} recordings of language {language} are missing or unreadable, such as {missing[0]}"
                 + ("" if language == FALLBACK_LANGUAGE else "; English is spoken in their place"),
-                f"bring your own ones back, or install the package again; then: chmod -R a+rX {quoted(folder)}",
-                command=f"chmod -R a+rX {quoted(folder)}" if all(map(_exists, missing)) else "",
+                f"bring your own ones back, or use those of the package; then: chmod -R a+rX {quoted(folder)}",
+                command=f"chmod -R a+rX {quoted(folder)}"
+                if all(map(_exists, missing))
+                else unset_command(installation.config_file, "sounds", "folder") or REINSTALL,
             )
         elif unknown:
             yield report(
@@ -66,16 +72,25 @@ def check_languages(installation: Installation) -> Iterator[Finding]:
     snapshot = installation.snapshot
     if snapshot is None:
         return  # Reported by `check_database`.
-    wanted = [(account.language, f"account {account.name}") for account in snapshot.accounts]
-    wanted += [(user.language, f"user {user.name}") for user in snapshot.users if user.language]
-    wanted += [(box.language, f"mailbox {box.mailbox}") for box in snapshot.boxes if box.language]
-    for language in dict.fromkeys(code for code, _ in wanted if not has_prompts(code, available)):
-        users = [name for code, name in wanted if code == language]
+    accounts = {account.id: quote(account.name) for account in snapshot.accounts}
+    wanted = [(one.language, f"account {one.name}", accounts[one.id]) for one in snapshot.accounts]
+    wanted += [
+        (one.language, f"user {one.name}", f"{quote(one.name)} -a {accounts.get(one.account_id, one.account_id)}")
+        for one in snapshot.users
+        if one.language
+    ]
+    wanted += [(one.language, f"box {one.mailbox}", one.mailbox) for one in snapshot.boxes if one.language]
+    for language in dict.fromkeys(code for code, *_ in wanted if not has_prompts(code, available)):
+        found = [(name, words) for code, name, words in wanted if code == language]
+        users = [name for name, _ in found]
+        commands = [f"ivr {name.split()[0]} set {words} language=LANGUAGE" for name, words in found]
         yield warning(
             "sounds",
             f"language {language} of {', '.join(users[:3])}{' …' if len(users) > 3 else ''} has no prompts: "
             "English is spoken, mails may be in that language",
-            f"choose one of {', '.join(available)}, or add the language (docs/languages.md)",
+            f"choose LANGUAGE, one of {', '.join(available)}; or add the language (docs/languages.md)",
+            command="; ".join(commands),
+            fill_in=("LANGUAGE",),
         )
 
 

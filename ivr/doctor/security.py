@@ -12,6 +12,7 @@ from ivr.doctor.settings_file import unset_command
 from ivr.health.finding import Finding, ok, problem, warning
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 
+PJSIP_CONF = "/etc/asterisk/pjsip.conf"
 MAX_CONTEXTS = 200
 MANY_OPEN_DIGITS = 6
 """Patterns with so many are hardly those of the site's own phones."""
@@ -40,10 +41,26 @@ def check_endpoints(asterisk: RunningAsterisk) -> Iterator[Finding]:
                 "endpoints",
                 f"{name} does not authenticate, so any phone could use its name: boxes ask it for their PIN",
                 f"in pjsip.conf, set auth = {name} in [{name}] and add a section [{name}] with type = auth, username"
-                " and password (example: asterisk-conf/pjsip.conf); then: asterisk -rx 'module reload res_pjsip.so'",
+                " and password (example: asterisk-conf/pjsip.conf), which is the PASSWORD of the phone too",
+                command=_add_authentication_command(name),
+                fill_in=("PASSWORD",),
             )
     if all(known.get(name) for name in assigned):
         yield ok("endpoints", f"{len(assigned)} phones, all authenticate")
+
+
+def _add_authentication_command(name: str) -> str:
+    """Return the command that gives a phone in pjsip.conf a user name and a password.
+
+    sed holds the last header of a section: other sections, such as the AOR, have the same name as the endpoint.
+    """
+    header = re.sub(r"([.*\[\]/\\])", r"\\\1", name)
+    edit = rf"/^ *\[/h; /^ *type *= *endpoint/{{G; /\n *\[{header}\]/!s/\n.*//; s/\n.*/\nauth = {name}/}}"
+    section = rf"\n[{name}]\ntype = auth\nauth_type = userpass\nusername = {name}\npassword = PASSWORD\n"
+    return (
+        f"sed -i '{edit}' {PJSIP_CONF} && printf '{section}' >>{PJSIP_CONF} &&"
+        " asterisk -rx 'module reload res_pjsip.so'"
+    )
 
 
 def check_contexts(asterisk: RunningAsterisk) -> Iterator[Finding]:

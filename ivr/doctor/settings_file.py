@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ivr.errors import SettingsError
-from ivr.health.finding import RESTART, quoted
+from ivr.health.finding import EDITOR, RESTART, quoted
 from ivr.settings import Settings
 from ivr.settings_errors import misspelt_names
 
@@ -37,7 +37,7 @@ def comment_command(error: SettingsError, file: Path | None) -> str:
         return ""
     invalid, text = error.__cause__, file.read_text(errors="replace")
     if isinstance(invalid, tomllib.TOMLDecodeError) and (found := _LINE_OF_ERROR.search(str(invalid))):
-        return _edit_command(file, text, {int(found[1])}, [f"{found[1]}s/^/# /"])
+        return _comment_lines_command(file, text, {int(found[1])}, [f"{found[1]}s/^/# /"])
     violations = invalid.errors() if isinstance(invalid, ValidationError) else []
     wrong = [(one["type"], tuple(map(str, one["loc"]))) for one in violations]
     if any(len(name) == 1 and kind != "extra_forbidden" for kind, name in wrong):
@@ -45,10 +45,23 @@ def comment_command(error: SettingsError, file: Path | None) -> str:
     return _comment_names(file, text, sorted({name[:2] for _, name in wrong}))
 
 
-def unset_command(file: Path | None, section: str, key: str) -> str:
-    """Return the command that makes a comment of a setting, so that its default is used; "" if no file sets it."""
+def unset_command(file: Path | None, section: str, *keys: str, then: str = RESTART) -> str:
+    """Return the command that makes comments of settings, so that their defaults are used; "" if no file sets them."""
     text = file.read_text(errors="replace") if file else ""
-    return _comment_names(file, text, [(section, key)]) if file else ""
+    return _comment_names(file, text, [(section, key) for key in keys], then) if file else ""
+
+
+def edit_command(file: Path | None, section: str, *keys: str) -> str:
+    """Return the command that opens the file at the first of these settings, or at their section; "" without a file.
+
+    It is for secrets, which do not belong into the history of a shell.
+    """
+    if file is None:
+        return ""
+    text = file.read_text(errors="replace")
+    headers = [number for number, line in enumerate(text.splitlines(), 1) if re.match(rf" *\[{section}\]", line)]
+    numbers = sorted(_lines_of(text, [(section, key) for key in keys])) or headers or [len(text.splitlines())]
+    return f"{EDITOR} +{numbers[0]} {quoted(file)} && {RESTART}"
 
 
 def set_command(file: Path | None, section: str, values: Mapping[str, str]) -> str:
@@ -57,13 +70,13 @@ def set_command(file: Path | None, section: str, values: Mapping[str, str]) -> s
         return ""
     header = rf"^ *\[{section}\]"
     keys, lines = "|".join(values), "".join(f"\\n{key} = {value}" for key, value in values.items())
-    edit = f"/{header}/,/^ *\\[/{{/^ *({keys}) *=/d}}; s/{header}.*/&{lines}/"
+    edit = f"/{header}/,/^ *\\[/{{/^ *({keys}) *=/d}}; s|{header}.*|&{lines}|"
     path = quoted(file)
     add_section = f"printf '\\n[{section}]\\n' >>{path}"
     return f"grep -q '{header}' {path} || {add_section}; sed -Ei '{edit}' {path} && {RESTART}"
 
 
-def _comment_names(file: Path, text: str, names: Sequence[tuple[str, ...]]) -> str:
+def _comment_names(file: Path, text: str, names: Sequence[tuple[str, ...]], then: str = RESTART) -> str:
     """Return the command that makes comments of settings (section, key) and of whole sections (section)."""
     edits = []
     for section, *keys in names:
@@ -71,7 +84,7 @@ def _comment_names(file: Path, text: str, names: Sequence[tuple[str, ...]]) -> s
         of_section = f"{{/^ *\\[{section}\\]/s/^/# /; /^ *[^[# ]/s/^/# /}}"
         edits.append(f"{lines}s/^ *{keys[0]} *=/# &/" if keys else f"{lines}{of_section}")
     is_plain = all(re.fullmatch(r"[\w-]+", word) for name in names for word in name)
-    return _edit_command(file, text, _lines_of(text, names), edits) if is_plain else ""
+    return _comment_lines_command(file, text, _lines_of(text, names), edits, then) if is_plain else ""
 
 
 def _lines_of(text: str, names: Collection[tuple[str, ...]]) -> set[int]:
@@ -87,7 +100,9 @@ def _lines_of(text: str, names: Collection[tuple[str, ...]]) -> set[int]:
     return numbers
 
 
-def _edit_command(file: Path, text: str, numbers: Collection[int], edits: Sequence[str]) -> str:
+def _comment_lines_command(
+    file: Path, text: str, numbers: Collection[int], edits: Sequence[str], then: str = RESTART
+) -> str:
     """Return the command that makes `edits`; "" if the settings were still wrong with these lines as comments."""
     lines = [f"# {line}" if number in numbers else line for number, line in enumerate(text.splitlines(), 1)]
     try:
@@ -97,4 +112,4 @@ def _edit_command(file: Path, text: str, numbers: Collection[int], edits: Sequen
             model(**values)
     except (tomllib.TOMLDecodeError, ValidationError, KeyError, TypeError):
         return ""
-    return f"sed -i '{'; '.join(edits)}' {quoted(file)} && {RESTART}" if numbers else ""
+    return f"sed -i '{'; '.join(edits)}' {quoted(file)} && {then}" if numbers else ""

@@ -6,7 +6,7 @@ import os
 import re
 import ssl
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,7 +51,7 @@ def check_tls_certificate(installation: Installation) -> Iterator[Finding]:
     yield from unreadable
     if not unreadable:
         with run_as_owner_of(installation.data_folder):
-            finding = _check_pair(certificate, key, installation.host.clock.now())
+            finding = _check_pair(certificate, key, installation)
         yield finding
         if finding.level is not Level.PROBLEM:
             yield from _check_served(certificate, installation)
@@ -66,7 +66,7 @@ def _access_problems(path: Path, installation: Installation) -> Iterator[Finding
     with suppress(PermissionError):
         if not path.is_file():
             what = f"{path} does not exist: the service does not start"
-            yield problem(CHECK, what, f"bring it back, or {CORRECT_PATHS}")
+            yield _replace(what, f"bring it back, or {CORRECT_PATHS}", installation)
             return
     with run_as_owner_of(data_folder):
         can_reach = os.access(path, os.F_OK, effective_ids=True)
@@ -109,22 +109,35 @@ def _is_readable_by_all(path: Path) -> bool:
         return False
 
 
-def _check_pair(certificate: Path, key: Path, now: float) -> Finding:
+def _replace(what: str, remedy: str, installation: Installation, report: Callable[..., Finding] = problem) -> Finding:
+    """Return a finding whose command replaces certificate and key by others."""
+    api, fill_in = installation.settings.api, ("CERTIFICATE", "KEY")
+    pair = [path for path in (api.tls_certificate, api.tls_key) if path]
+    copies = [f"cp {word} {quoted(path)}" for word, path in zip(fill_in, pair, strict=True)]
+    command = " && ".join([*copies, _give_to_service(pair[1], installation.data_folder), RESTART])
+    return report(CHECK, what, f"{remedy}; or replace both, by CERTIFICATE and KEY", command=command, fill_in=fill_in)
+
+
+def _check_pair(certificate: Path, key: Path, installation: Installation) -> Finding:
     try:
         if ENCRYPTED in key.read_bytes():
             what = f"the private key {key} needs a passphrase: without it the service does not start"
-            return problem(CHECK, what, f"write it without one: openssl pkey -in KEY -out NEW; then {CORRECT_PATHS}")
+            plain = f"{quoted(key)}.plain"
+            command = (
+                f"openssl pkey -in {quoted(key)} -out {plain} && cp {plain} {quoted(key)} && rm {plain} && {RESTART}"
+            )
+            return problem(CHECK, what, f"write it without one: {command}", command=command)
         begins, ends = read_validity(certificate, key)
     except ssl.SSLError as error:
         if error.reason in MISMATCHES:
             what = f"the private key {key} does not belong to the certificate {certificate}: the service does not start"
-            return problem(CHECK, what, f"take the key that the certificate was made with: {CORRECT_PATHS}")
+            return _replace(what, f"take the key that the certificate was made with: {CORRECT_PATHS}", installation)
         reason = (error.reason or "no PEM").replace("_", " ").lower()
         what = f"{certificate} and {key} cannot be used as a certificate and its private key in PEM format: {reason}"
-        return problem(CHECK, what, CORRECT_PATHS)
+        return _replace(what, CORRECT_PATHS, installation)
     except OSError as error:
         return problem(CHECK, f"{certificate} or {key} cannot be read: {describe_error(error)}", CORRECT_PATHS)
-    return _check_dates(certificate, begins, ends, now)
+    return _check_dates(certificate, begins, ends, installation)
 
 
 def _check_served(certificate: Path, installation: Installation) -> Iterator[Finding]:
@@ -147,15 +160,16 @@ def _check_served(certificate: Path, installation: Installation) -> Iterator[Fin
             yield warning(CHECK, what, command=RESTART)
 
 
-def _check_dates(certificate: Path, begins: float, ends: float, now: float) -> Finding:
-    renew = f"renew it, then: {RESTART}"
+def _check_dates(certificate: Path, begins: float, ends: float, installation: Installation) -> Finding:
+    now, renew = installation.host.clock.now(), f"renew it (certbot: certbot renew && {RESTART})"
     if ends <= now:
-        return problem(CHECK, f"{certificate} expired on {_day(ends)}: clients reject it", renew)
+        return _replace(f"{certificate} expired on {_day(ends)}: clients reject it", renew, installation)
     if begins > now:
         what = f"{certificate} is valid from {_day(begins)} only: clients reject it"
-        return problem(CHECK, what, "set the clock, if it is wrong (timedatectl); else use the certificate of today")
+        remedy = "set the clock, if it is wrong; else use the certificate of today"
+        return problem(CHECK, what, remedy, command="timedatectl set-ntp true")
     if ends - now <= EXPIRES_SOON_S:
-        return warning(CHECK, f"{certificate} expires on {_day(ends)}", renew)
+        return _replace(f"{certificate} expires on {_day(ends)}", renew, installation, warning)
     return ok(CHECK, f"{certificate} is valid until {_day(ends)}")
 
 

@@ -9,6 +9,7 @@ from ivr.health.finding import RESTART, Finding, ok, problem, warning
 
 UNIT = "ivr.service"
 INSTALL = "ivr install && systemctl enable --now ivr"
+EDIT = "systemctl edit --full ivr && systemctl restart ivr"
 RELOAD = "systemctl daemon-reload && systemctl restart ivr"
 
 
@@ -31,7 +32,8 @@ def check_unit(installation: Installation) -> Iterator[Finding]:
         what = f"{UNIT} is masked: it cannot be started"
         yield problem("unit", what, command="systemctl unmask ivr && systemctl enable --now ivr")
     elif load != "loaded":
-        yield problem("unit", f"systemd cannot read {UNIT} ({load})", f"systemd-analyze verify {UNIT}; then: {RELOAD}")
+        remedy = f"see the error: systemd-analyze verify {UNIT}; then correct it: {EDIT}"
+        yield problem("unit", f"systemd cannot read {UNIT} ({load})", remedy, command=EDIT)
     elif active == "failed":
         what = f"{UNIT} has failed ({unit.get('Result')}), and systemd no longer starts it"
         remedy = f"correct what else is found here, then: {RESTART}; if it fails again: journalctl -u ivr -n 50"

@@ -9,7 +9,7 @@ from pathlib import Path
 from ivr import __version__
 from ivr.doctor.installation import Installation, RunningAsterisk
 from ivr.errors import ConfigurationError, SettingsError
-from ivr.health.finding import Finding, ok, problem, warning
+from ivr.health.finding import EDITOR, RUN_AS_ROOT, Finding, ok, problem, warning
 from ivr.install.installed_files import RECORD_FILE, InstalledFiles, text_digest
 from ivr.paths import package_data_folder
 
@@ -33,7 +33,7 @@ def check_installed_files(installation: Installation) -> Iterator[Finding]:
         yield problem("files", str(error), command="ivr install")
         return
     except OSError as error:
-        yield warning("files", f"{error.filename} cannot be read", "run ivr doctor as root")
+        yield warning("files", f"{error.filename} cannot be read", command=RUN_AS_ROOT)
         return
     if not record.version:
         return
@@ -44,7 +44,9 @@ def check_installed_files(installation: Installation) -> Iterator[Finding]:
     elif pending:
         names = ", ".join(str(path) for path in pending)
         remedy = "; ".join(f"diff -u {path.with_suffix('')} {path}" for path in pending)
-        yield warning("files", f"not taken over yet: {names}", f"{remedy}; take over what is new, and remove it")
+        command = "; ".join(f"{EDITOR} {path.with_suffix('')} && rm {path}" for path in pending)
+        what = f"not taken over yet: {names}"
+        yield warning("files", what, f"{remedy}; take over what is new, and remove it", command=command)
     else:
         yield ok("files", f"{len(record.hashes)} files, installed by ivr {record.version}")
 
@@ -60,7 +62,10 @@ def check_dialplan_version(asterisk: RunningAsterisk) -> Iterator[Finding]:
     what = f"Asterisk's dialplan is of ivr {version or 'before 0.1.0'}, and this is ivr {__version__}"
     if _numbers(version) > _numbers(__version__):
         yield warning(
-            "dialplan version", what, f"install ivr {version} again, or go back (docs/upgrading.md): {UPGRADE}"
+            "dialplan version",
+            what,
+            f"install ivr {version} again, or go back (docs/upgrading.md): {UPGRADE}",
+            command=UPGRADE,
         )
     else:
         yield warning("dialplan version", what, command=UPGRADE)

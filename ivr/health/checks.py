@@ -10,7 +10,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from ivr.health.facts import HealthFacts
-from ivr.health.finding import RESTART, STOP, Finding, ok, problem, quoted, warning
+from ivr.health.finding import MOUNT, RESTART, RUN_AS_ROOT, START, STOP, Finding, ok, problem, quoted, warning
 from ivr.health.folders import (
     check_data_folder,
     check_disk_space,
@@ -23,10 +23,8 @@ from ivr.health.folders import (
 from ivr.storage.data_folder import DATABASE_NAME, database_path, state_folder
 
 DATABASE_FILES = (DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm")
-PEPPER_REMEDY = (
-    "restore pepper from a backup; if it is lost: ivr pepper accept; then, for each mailbox: ivr box pin NUMBER"
-    " --generate"
-)
+LOST_PEPPER = "if it is lost: ivr pepper accept; then, for each mailbox: ivr box pin NUMBER --generate"
+RESTORE = f"{STOP} && ivr restore FOLDER --replace && {START}"
 
 
 def check_database_files(facts: HealthFacts) -> Iterator[Finding]:
@@ -51,11 +49,12 @@ def check_database_files(facts: HealthFacts) -> Iterator[Finding]:
 def check_database(facts: HealthFacts) -> Iterator[Finding]:
     """Check that the database can be read and written."""
     if facts.database_error:
-        what, remedy = facts.database_error, _database_remedy(facts.database_error, database_path(facts.folder))
+        what = facts.database_error
         if "postgresql://" in what or "database.url" in what:  # Such an error says what to do.
             what, bracket, remedy = what.rpartition("): ")
-            what += bracket[:1]
-        yield problem("database", what, remedy, prevents_storing=True)
+            yield problem("database", what + bracket[:1], remedy, prevents_storing=True)
+        else:
+            yield _database_finding(what, facts.folder)
 
 
 def check_audio_store(facts: HealthFacts) -> Iterator[Finding]:
@@ -65,17 +64,34 @@ def check_audio_store(facts: HealthFacts) -> Iterator[Finding]:
         yield problem("audio store", f"{what}; until then recordings wait where Asterisk has recorded them", remedy)
 
 
-def _database_remedy(error: str, path: Path) -> str:
-    """Return what to do about an error of the database."""
+def _database_finding(error: str, folder: Path) -> Finding:
+    """Return the finding for an error of the database, with what to do about it."""
+    path, restore = quoted(database_path(folder)), "restore the newest backup of FOLDER (docs/operations.md)"
+    fill_in: tuple[str, ...] = ("FOLDER",)
+    command = RESTORE
     if "locked by another process" in error:
-        return f"find the process and end it, or let it finish: fuser -v {quoted(path)}"
-    if "newer version" in error:
-        return "install the newer version again; or go back with the copy beside the database (docs/upgrading.md)"
-    if "pepper" in error:
-        return f"correct pins.pepper_file, or {PEPPER_REMEDY}"
-    if "not a database" in error or "malformed" in error:
-        return f"{STOP}; restore the newest backup: ivr restore FOLDER --replace (docs/operations.md)"
-    return f"chown -R {path.parent.parent} to the user of the service; restore a damaged file from a backup"
+        remedy = f"let the process finish, or find it and end it: fuser -v {path}"
+        command, fill_in = f"{STOP}; fuser -k -TERM {path}; {START}", ()
+    elif "newer version" in error and "migrate --back" in error:
+        remedy = (
+            "install the newer version again: it has all messages; or go back to the copy made before the upgrade"
+            " (docs/upgrading.md)"
+        )
+        copy = f"cp -a {quoted(folder)} {quoted(folder)}.newer"
+        command, fill_in = f"{STOP} && {copy} && ivr migrate --back --yes && {START}", ()
+    elif "newer version" in error:
+        remedy = f"install the newer version again: it has all messages; or {restore}"
+    elif "pepper" in error:
+        remedy, command, fill_in = f"correct pins.pepper_file, or {LOST_PEPPER}", "", ()
+    elif "not a database" in error or "malformed" in error or "is missing" in error:
+        remedy = restore
+    else:
+        remedy, command = (
+            f"if a file is damaged, {restore}",
+            f"chown -R --reference={quoted(folder)} {path}* && {RESTART}",
+        )
+        fill_in = ()
+    return problem("database", error, remedy, command=command, fill_in=fill_in, prevents_storing=True)
 
 
 def check_pepper(facts: HealthFacts) -> Iterator[Finding]:
@@ -85,15 +101,28 @@ def check_pepper(facts: HealthFacts) -> Iterator[Finding]:
     with facts.run_as_owner(facts.folder):
         is_missing = not path.is_file() and (database_path(facts.folder)).exists()
     if is_missing:
-        remedy = PEPPER_REMEDY if path == in_state else f"mount its disk, or correct pins.pepper_file; then: {RESTART}"
-        yield problem("pepper", f"{path} is missing or no file: no PIN can be verified", remedy)
+        what = f"{path} is missing or no file: no PIN can be verified"
+        if path == in_state:
+            yield _pepper_problem(what, path, facts.folder)
+        else:
+            remedy = f"mount its disk: {MOUNT}; or correct pins.pepper_file in ivr.toml"
+            yield problem("pepper", what, remedy, command=MOUNT)
     elif not facts.is_pepper_right:
-        yield problem("pepper", f"{path} is not the pepper of the database: every PIN is wrong", PEPPER_REMEDY)
+        what = f"{path} is not the pepper of the database: every PIN is wrong"
+        yield _pepper_problem(what, path, facts.folder)
     else:
         if path != in_state and in_state.exists():
             what = f"a pepper lies beside the database: {in_state}; the one in use is {path}"
-            yield warning("pepper", what, f"if it is the same, delete it here and in backups: {in_state}")
+            command = f"cmp {quoted(in_state)} {quoted(path)} && rm {quoted(in_state)}"
+            yield warning("pepper", what, f"if it is the same, delete it, also in backups: {command}", command=command)
         yield from _check_earlier_peppers(facts)
+
+
+def _pepper_problem(what: str, path: Path, folder: Path, lost: str = LOST_PEPPER) -> Finding:
+    """Return a finding about a pepper, with the command that restores it."""
+    remedy = f"restore it from FILE of a backup (data/{path.name} there); {lost}"
+    own = f"chown --reference={quoted(folder)} {quoted(path)} && chmod 600 {quoted(path)}"
+    return problem("pepper", what, remedy, command=f"cp FILE {quoted(path)} && {own} && {RESTART}", fill_in=("FILE",))
 
 
 def _check_earlier_peppers(facts: HealthFacts) -> Iterator[Finding]:
@@ -102,8 +131,9 @@ def _check_earlier_peppers(facts: HealthFacts) -> Iterator[Finding]:
             continue
         if usage.is_lost:
             what = f"{usage.hash_count} PINs and passwords need the pepper {usage.id}, which is lost: they are wrong"
-            remedy = f"restore pepper.{usage.id} from a backup; if it is lost: set them with ivr box pin, ivr user set"
-            yield problem("pepper", what, remedy)
+            path = (facts.pepper_file or state_folder(facts.folder) / "pepper").with_name(f"pepper.{usage.id}")
+            lost = "if it is lost: set them with ivr box pin, ivr user set"
+            yield _pepper_problem(what, path, facts.folder, lost)
         else:
             yield ok("pepper", f"{usage.hash_count} PINs and passwords still need the former pepper {usage.id}")
 
@@ -161,7 +191,7 @@ def run_checks(facts: HealthFacts, checks: Iterable[Check] = CHECKS) -> list[Fin
             findings += check(facts)
         except OSError as error:
             what = f"{error.filename or facts.folder} cannot be examined: {error.strerror}"
-            findings.append(problem("data folder", what, "run ivr doctor as root", prevents_storing=True))
+            findings.append(problem("data folder", what, command=RUN_AS_ROOT, prevents_storing=True))
     return findings
 
 

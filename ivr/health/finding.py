@@ -11,6 +11,10 @@ START = "systemctl start ivr"
 RESTART = "systemctl restart ivr"
 STOP = "systemctl stop ivr.socket ivr"
 """Without the socket: it starts the service again with the next call."""
+MOUNT = f"mount -a && {RESTART}"
+RUN_AS_ROOT = "sudo ivr doctor"
+EDITOR = "${EDITOR:-editor}"
+"""With `+NUMBER` it opens a file at this line. `editor` is Debian's name for the editor of a machine."""
 
 
 class Level(StrEnum):
@@ -33,20 +37,38 @@ class Finding:
     """Whether the service cannot store a message in this state."""
     command: str = ""
     """The remedy as a command of a shell that root can run; "" if no command can know what is right."""
+    fill_in: tuple[str, ...] = ()
+    """Words of `command` that stand for what only the site knows, such as FOLDER; `remedy` says what each is."""
 
 
 def ok(check: str, what: str) -> Finding:
     return Finding(check, Level.OK, what)
 
 
-def warning(check: str, what: str, remedy: str = "", *, command: str = "") -> Finding:
+def warning(check: str, what: str, remedy: str = "", *, command: str = "", fill_in: tuple[str, ...] = ()) -> Finding:
     """Return a warning. Without `remedy`, the command is the remedy."""
-    return Finding(check, Level.WARNING, what, remedy or command, command=command)
+    return Finding(check, Level.WARNING, what, remedy or command, command=command, fill_in=fill_in)
 
 
-def problem(check: str, what: str, remedy: str = "", *, command: str = "", prevents_storing: bool = False) -> Finding:
+def problem(
+    check: str,
+    what: str,
+    remedy: str = "",
+    *,
+    command: str = "",
+    fill_in: tuple[str, ...] = (),
+    prevents_storing: bool = False,
+) -> Finding:
     """Return a problem. Without `remedy`, the command is the remedy."""
-    return Finding(check, Level.PROBLEM, what, remedy or command, prevents_storing=prevents_storing, command=command)
+    return Finding(
+        check,
+        Level.PROBLEM,
+        what,
+        remedy or command,
+        prevents_storing=prevents_storing,
+        command=command,
+        fill_in=fill_in,
+    )
 
 
 def quoted(path: Path) -> str:

@@ -11,15 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ivr.health.facts import MEGABYTE, HealthFacts, file_id
-from ivr.health.finding import RESTART, Finding, ok, problem, quoted, warning
+from ivr.health.finding import MOUNT, RESTART, RUN_AS_ROOT, Finding, ok, problem, quoted, warning
 from ivr.storage.data_folder import STATE_MODE, state_folder
 
 _ACCOUNT_FOLDER = re.compile(r"[0-9a-f]{32}")
 _ALL_RIGHTS = os.R_OK | os.W_OK | os.X_OK
 SPACE_REMEDY = (
     "see what fills it: du -xh --max-depth=2 $(stat -c %m {folder}) | sort -h | tail; delete other files, or move the"
-    " data folder to a larger disk (docs/operations.md)"
+    " data folder to a larger disk (docs/operations.md); this deletes what nobody misses"
 )
+FREE_SPACE = "apt-get clean; journalctl --vacuum-size=200M; ivr purge --yes"
 
 
 def is_read_only(path: Path) -> bool:
@@ -44,8 +45,10 @@ def _not_a_folder(check: str, path: Path, *, prevents_storing: bool) -> Finding 
     if path.is_symlink():
         what = f"{path} points to {os.readlink(path)}, which is no folder"
         link = f"ln -sfn FOLDER {quoted(path)}"
-        remedy = f"if it has a disk of its own, mount it; or point it to the right folder: {link}; then: {RESTART}"
-        return problem(check, what, remedy, prevents_storing=prevents_storing)
+        remedy = (
+            f"if it has a disk of its own, mount it: {MOUNT}; else point it to the right folder: {link} && {RESTART}"
+        )
+        return problem(check, what, remedy, command=MOUNT, prevents_storing=prevents_storing)
     command = f"mv {quoted(path)} {quoted(path)}.aside && {RESTART}"
     remedy = f"{command}; what was in the folder comes back from a backup: ivr restore (docs/operations.md)"
     what = f"{path} is a file, where a folder must be"
@@ -57,7 +60,7 @@ def check_opened_folder(facts: HealthFacts) -> Iterator[Finding]:
     if facts.opened_folder and file_id(facts.folder) != facts.opened_folder:
         what = f"{facts.folder} was moved, deleted or replaced while the service runs"
         remedy = f"bring it back if it is missing; then: {RESTART}"
-        command = RESTART if facts.folder.is_dir() else ""
+        command = RESTART if facts.folder.is_dir() else MOUNT
         yield problem("data folder", what, remedy, command=command, prevents_storing=True)
 
 
@@ -68,13 +71,17 @@ def check_data_folder(facts: HealthFacts) -> Iterator[Finding]:
         yield found
         return
     if not folder.is_dir():
-        remedy = "if it has a disk of its own, mount it; or restore a backup; on a new machine: ivr install"
-        yield problem("data folder", f"{folder} does not exist", remedy, prevents_storing=True)
+        remedy = (
+            f"if it has a disk of its own, mount it: {MOUNT}; else restore a backup: ivr restore FOLDER"
+            " (docs/operations.md); on a new machine: ivr install"
+        )
+        yield problem("data folder", f"{folder} does not exist", remedy, command=MOUNT, prevents_storing=True)
         return
     status = folder.stat()
     if status.st_uid == 0:
-        remedy = f"run the service as a user of its own: chown -R ivr:ivr-asterisk {folder}"
-        yield warning("data folder", f"{folder} belongs to root", remedy)
+        command = f"chown -R ivr {quoted(folder)} && ivr install && {RESTART}"
+        remedy = f"run the service as a user of its own: {command}"
+        yield warning("data folder", f"{folder} belongs to root", remedy, command=command)
     if is_read_only(folder):
         yield _read_only("data folder", folder)
         return
@@ -86,7 +93,7 @@ def check_data_folder(facts: HealthFacts) -> Iterator[Finding]:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 what = f"no file can be created in {folder}: {error.strerror}"
                 remedy = SPACE_REMEDY.format(folder=quoted(folder))
-                yield problem(_space_check(facts, folder), what, remedy, prevents_storing=True)
+                yield problem(_space_check(facts, folder), what, remedy, command=FREE_SPACE, prevents_storing=True)
             else:
                 yield _unwritable_data_folder(folder, error)
             return
@@ -97,12 +104,11 @@ def check_data_folder(facts: HealthFacts) -> Iterator[Finding]:
 
 
 def _unwritable_data_folder(folder: Path, error: OSError) -> Finding:
-    user, owner = os.geteuid(), folder.stat().st_uid
+    user = os.geteuid()
     what = f"user {user} cannot write to {folder}: {error.strerror}"
-    if user == owner:
+    if user == folder.stat().st_uid:
         return problem("data folder", what, command=f"chmod 2750 {quoted(folder)}", prevents_storing=True)
-    remedy = f"run as the user of the service: sudo -u '#{owner}' ivr doctor; or: chown -R ivr {folder}"
-    return problem("data folder", what, remedy, prevents_storing=True)
+    return problem("data folder", what, command=RUN_AS_ROOT, prevents_storing=True)
 
 
 def check_takes_folder(facts: HealthFacts) -> Iterator[Finding]:
@@ -208,13 +214,15 @@ def _check_space(facts: HealthFacts, place: Path, check: str, *, prevents_storin
     free_bytes, free_files, limits = facts.free_bytes(place), facts.free_files(place), facts.limits
     what, remedy = f"{free_bytes // MEGABYTE} MB free for {place}", SPACE_REMEDY.format(folder=quoted(place))
     if free_bytes < limits.critical_space_bytes:
-        yield problem(check, what, remedy, prevents_storing=prevents_storing and free_bytes < limits.full_bytes)
+        is_full = prevents_storing and free_bytes < limits.full_bytes
+        yield problem(check, what, remedy, command=FREE_SPACE, prevents_storing=is_full)
     elif free_files < limits.critical_files:
         what = f"{free_files} further files can be created on the file system of {place}: its inodes are used up"
         remedy = remedy.replace("du -xh", "du -x --inodes").replace("sort -h", "sort -n")
-        yield problem(check, what, remedy, prevents_storing=prevents_storing and free_files < limits.full_files)
+        is_full = prevents_storing and free_files < limits.full_files
+        yield problem(check, what, remedy, command=FREE_SPACE, prevents_storing=is_full)
     elif free_bytes < limits.low_space_bytes:
-        yield warning(check, what, remedy)
+        yield warning(check, what, remedy, command=FREE_SPACE)
     else:
         yield ok(check, what)
 

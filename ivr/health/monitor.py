@@ -115,7 +115,13 @@ class HealthMonitor:
                 problems = (await self.report()).problems
                 for finding in problems:
                     if finding.what not in {before.what for before in known}:
-                        log.error("health.problem", check=finding.check, what=finding.what, remedy=finding.remedy)
+                        log.error(
+                            "health.problem",
+                            check=finding.check,
+                            what=finding.what,
+                            remedy=finding.remedy,
+                            command=finding.command,
+                        )
                 if known and not problems:
                     log.info("health.recovered")
                 known = problems

@@ -40,12 +40,12 @@ def test_unreadable_settings_file_is_reported(ivr: Ivr, monkeypatch: pytest.Monk
     monkeypatch.setattr(settings, "load", refused)
     finding = finding_of(ivr, "config")
     assert "/etc/ivr/ivr.toml" in finding["what"]
-    assert finding["remedy"] == "run ivr doctor as root, or as the user of the service"
+    assert finding["remedy"] == "sudo ivr doctor"
 
 
 def test_before_the_first_account_there_is_no_database_and_none_is_made(ivr: Ivr, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    assert finding_of(ivr, "database")["remedy"] == "create the first account: ivr account create NAME"
+    assert finding_of(ivr, "database")["command"] == "ivr account create NAME"
     assert list((tmp_path / "data").iterdir()) == []
 
 
@@ -56,7 +56,7 @@ def test_invalid_database_file_is_reported(populated_ivr: Ivr, tmp_path: Path) -
     finding = finding_of(populated_ivr, "database")
     assert finding["level"] == "problem"
     assert "not a database" in finding["what"]
-    assert "ivr restore FOLDER --replace" in finding["remedy"]
+    assert "ivr restore FOLDER --replace" in finding["command"]
 
 
 def test_missing_asterisk_console_is_reported(populated_ivr: Ivr, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +80,7 @@ def test_lost_pepper_is_reported_and_stops_the_service(populated_ivr: Ivr, tmp_p
     pepper = tmp_path / "data" / "state" / "pepper"
     original = pepper.read_text()
     pepper.unlink()
-    assert "restore pepper" in finding_of(populated_ivr, "pepper")["remedy"]
+    assert "cp FILE" in finding_of(populated_ivr, "pepper")["command"]
     assert not pepper.exists(), "the doctor changes nothing"
     pepper.write_text("another")
     assert "every PIN is wrong" in finding_of(populated_ivr, "pepper")["what"]

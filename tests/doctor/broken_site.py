@@ -69,6 +69,9 @@ ENDPOINT = """ Endpoint:  {name:<52} Unavailable   0 of inf
 """
 
 
+SKIPPED = b"SET VARIABLE IVR_STATUS SKIPPED\n"
+
+
 class _FastAgi(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         self.request.recv(4096)
@@ -102,6 +105,8 @@ class FakeService:
 
     def __init__(self) -> None:
         self.fastagi = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _FastAgi)
+        self.spare_fastagi = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _FastAgi)
+        self.spare_fastagi.response = SKIPPED  # type: ignore[attr-defined]
         self.rest = HTTPServer(("127.0.0.1", 0), _Readiness)
         self.tls = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Tls)
         self.ami = FakeAmiServer()
@@ -109,11 +114,11 @@ class FakeService:
         self._loop_thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._loop_thread.start()
         self.in_loop(self.ami.start())
-        for server in (self.fastagi, self.rest, self.tls):
+        for server in (self.fastagi, self.spare_fastagi, self.rest, self.tls):
             threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         self.answers()
 
-    def answers(self, response: bytes = b"SET VARIABLE IVR_STATUS SKIPPED\n") -> None:
+    def answers(self, response: bytes = SKIPPED) -> None:
         self.fastagi.response = response  # type: ignore[attr-defined]
 
     def is_ready(self, **readiness: Any) -> None:
@@ -132,7 +137,7 @@ class FakeService:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._loop_thread.join()
         self._loop.close()
-        for server in (self.fastagi, self.rest, self.tls):
+        for server in (self.fastagi, self.spare_fastagi, self.rest, self.tls):
             server.shutdown()
             server.server_close()
 
@@ -255,9 +260,13 @@ class BrokenSite:
         """Run a command in a shell. /etc/asterisk is the folder of this site."""
         with subprocess.Popen(
             ["sh", "-ec", re.sub(r"/etc/asterisk(?=/)", shlex.quote(str(self.asterisk)), line)],
-            env={**os.environ, "PATH": f"{self.folder / 'bin'}:/usr/sbin:/usr/bin:/sbin:/bin"},
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env={**os.environ, "EDITOR": "editor", "PATH": f"{self.folder / 'bin'}:/usr/sbin:/usr/bin:/sbin:/bin"},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         ) as shell:  # fmt: skip
+            assert shell.stdin
+            with suppress(BrokenPipeError):  # Of a command that reads nothing and has ended.
+                shell.stdin.write("\n")
+                shell.stdin.close()
             printed = self._run_ivr_for(shell)
             assert shell.wait() == 0, f"{line}: {printed}{shell.stdout and shell.stdout.read()}"
         for logged in (self.folder / "commands").read_text().splitlines():
@@ -309,8 +318,10 @@ class BrokenSite:
         bin_folder.mkdir()
         (self.folder / "commands").touch()
         log = f'#!/bin/sh\necho "${{0##*/}} $*" >>{shlex.quote(str(self.folder / "commands"))}\n'
-        for name in ("timedatectl", "apt", "ffmpeg", "mount"):
+        for name in ("timedatectl", "apt", "apt-get", "ffmpeg", "fuser", "journalctl", "mount"):
             (bin_folder / name).write_text(log)
+        edit = f'exec sed -i -e "${{1#+}}{{$(cat {shlex.quote(str(self.folder / "typed"))})" -e "}}" "$2"\n'
+        (bin_folder / "editor").write_text(log + edit)
         show = f'[ "$1" = show ] && exec cat {shlex.quote(str(self.folder / "unit"))}\n'
         (bin_folder / "systemctl").write_text(log.replace("\n", f"\n{show}", 1))
         self.set_unit()

@@ -42,7 +42,7 @@ def ari_findings(fixture: DoctorFixture, response: bytes | OSError, **settings: 
         (b"HTTP/1.1 401 Unauthorized\r\n\r\n", Level.PROBLEM, "password of [ivr] in ari.conf"),
         (b"HTTP/1.1 403 Forbidden\r\n\r\n", Level.PROBLEM, "password of [ivr] in ari.conf"),
         (b'HTTP/1.1 404 Not Found\r\n\r\n{"message": "Application not found"}', Level.WARNING, "systemctl start ivr"),
-        (b"HTTP/1.1 404 Not Found\r\n\r\n<html>", Level.PROBLEM, "enabled = yes in ari.conf"),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n<html>", Level.PROBLEM, "enabled = yes in [general] of ari.conf"),
         (b"SSH-2.0-OpenSSH\r\n", Level.PROBLEM, "host and port in [ari]"),
         (b"", Level.PROBLEM, "host and port in [ari]"),
         (ConnectionRefusedError("refused"), Level.PROBLEM, "http.conf"),

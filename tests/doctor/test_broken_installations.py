@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -83,12 +85,15 @@ def test_broken_installation_is_named_and_healthy_after_the_printed_remedy(name:
     assert found[0]["remedy"]
     assert site.state() == before, "the doctor changes nothing"
     assert documented_rows().get(name) == site.documented(found[0], case.what)
-    if case.follow:
-        assert not found[0]["command"], f"the printed command is to be run: {found[0]['command']}"
-        case.follow(site)
-    else:
-        assert found[0]["command"], f"no command: {found[0]}"
-        site.run_as_printed(found[0]["command"])
+    assert found[0]["command"], f"no command: {found[0]}"
+    assert {*found[0]["fill_in"]} == {*case.fill_in}
+    command = found[0]["command"]
+    for word, value in case.fill_in.items():
+        assert re.search(rf"\b{word}\b", found[0]["remedy"]), "what the word means"
+        filled_in = shlex.quote(str(value(site) if callable(value) else value))
+        command = re.sub(rf"\b{word}\b", filled_in, command)
+    (site.folder / "typed").write_text(case.typed)
+    site.run_as_printed(command)
     assert site.findings() == []
 
 

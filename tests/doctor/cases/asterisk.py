@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ivr import __version__
 from tests.doctor.broken_site import IS_ROOT, SERVICE_GROUP, SERVICE_USER, BrokenSite
-from tests.doctor.cases.case import Case, Step, all_of, append, change_row, remove_global, set_config, set_global, write
+from tests.doctor.cases.case import Case, Step, after, all_of, change_row, remove_global, set_config, set_global, write
 
 OPEN_CONTEXT = """[ Context 'out' created by 'pbx_config' ]
   '_X.' =>          1. Dial(PJSIP/${EXTEN}@trunk)                    [extensions.conf:9]
@@ -45,6 +45,25 @@ def other_endpoint(name: str, lines: int) -> Step:
         (site.asterisk / "endpoints").write_text("\n".join(text.splitlines()[:lines]) + "\n")
 
     return damage
+
+
+def configure_phone(site: BrokenSite) -> None:
+    """Two phones and their AORs, of the same names, are in pjsip.conf. What is added there shows after a reload."""
+    file = site.asterisk / "pjsip.conf"
+    before = "".join(
+        f"[{name}]\ntype=aor\nmax_contacts=1\n[{name}]\ntype = endpoint\ncontext = phones\n"
+        for name in ("alice-desk", "bob")
+    )
+    file.write_text(before)
+
+    def reload() -> None:
+        added = "\n[alice-desk]\ntype = auth\nauth_type = userpass\nusername = alice-desk\npassword = 8f31c2\n"
+        endpoint = "type = endpoint\nauth = alice-desk\n"
+        assert file.read_text() == before.replace("type = endpoint\n", endpoint, 1) + added
+        shown = site.asterisk / "endpoints"
+        shown.write_text(shown.read_text() + "     InAuth:  alice-desk/alice-desk\n")
+
+    site.effects["asterisk module reload res_pjsip.so"] = reload
 
 
 def dialplan_not_included(site: BrokenSite) -> None:
@@ -135,14 +154,20 @@ def show_http_port(site: BrokenSite) -> None:
     show(site, "http", f"Server Enabled and Bound to 127.0.0.1:{site.service.rest.server_address[1]}\n")
 
 
+MANAGER = "manager reload", lambda site: site.service.ami.port
+HTTP = "module reload http", lambda site: site.service.rest.server_address[1]
+"""What makes each read its settings, and where it listens then."""
+
 CASES: dict[str, Case] = {
     # -- Asterisk
     "Asterisk stopped": Case(stop_asterisk, "asterisk", "its console does not reply"),
     "Asterisk too old": Case(
-        write("asterisk/version", "Asterisk 18.10.0 built by x\n"),
+        all_of(
+            write("asterisk/version", "Asterisk 18.10.0 built by x\n"),
+            after("apt install asterisk", write("asterisk/version", "Asterisk 22.10.1 built by x\n")),
+        ),
         "asterisk",
         "Asterisk 18.10.0",
-        write("asterisk/version", "Asterisk 22.10.1 built by x\n"),
     ),
     "modules missing": Case(remove_module, "modules", "not running: res_speech, app_record"),
     "dialplan not included": Case(dialplan_not_included, "dialplan", "the context ivr-check does not exist"),
@@ -163,10 +188,10 @@ CASES: dict[str, Case] = {
     "number passed on as it is dialled": Case(open_line, "arguments", "passes ${EXTEN:1} on as it comes"),
     "phone unknown to Asterisk": Case(other_endpoint("bob-desk", 3), "endpoints", "has no PJSIP endpoint alice-desk"),
     "phone without authentication": Case(
-        other_endpoint("alice-desk", 1),
+        all_of(other_endpoint("alice-desk", 1), configure_phone),
         "endpoints",
         "alice-desk does not authenticate",
-        append("asterisk/endpoints", "     InAuth:  alice-desk/alice-desk\n"),
+        {"PASSWORD": "8f31c2"},
     ),
     "context open to any number": Case(
         all_of(set_config("voicemail", callback_context="out"), write("asterisk/contexts/out", OPEN_CONTEXT)),
@@ -184,11 +209,17 @@ CASES: dict[str, Case] = {
         "account demo, operator_context",
     ),
     "AMI secret wrong": Case(
-        set_config("ami", secret="wrong"), "AMI", "rejects the user", set_config("ami", secret="word")
+        all_of(set_config("ami", secret="wrong"), after("ivr install", lambda site: write_ami_secret(site, "word"))),
+        "AMI",
+        "rejects the user",
     ),
-    "AMI port closed": Case(
-        set_config("ami", port=9), "AMI", "no connection to", lambda s: s.write_config(ami={"port": s.service.ami.port})
+    "AMI secret of another user wrong": Case(
+        set_config("ami", user="manager", secret="wrong"),
+        "AMI",
+        "rejects the user",
+        typed="s/wrong/word/; s/manager/ivr/",
     ),
+    "AMI port closed": Case(switch_off("ami", "manager.conf", "", *MANAGER), "AMI", "no connection to"),
     "AMI not configured": Case(ami_not_configured, "AMI", "phones have no message lights"),
     "data folder not readable by Asterisk": Case(
         asterisk_cannot("read", "ivr install"),
@@ -207,8 +238,7 @@ CASES: dict[str, Case] = {
             "ami",
             "manager.conf",
             "  Manager (AMI):             No\n  TCP Bindaddress:           Disabled\n",
-            "manager reload",
-            lambda site: site.service.ami.port,
+            *MANAGER,
         ),
         "AMI",
         "it is switched off in manager.conf",
@@ -234,8 +264,7 @@ CASES: dict[str, Case] = {
             "ari",
             "http.conf",
             "HTTP Server Status:\nServer Disabled\n",
-            "module reload http",
-            lambda site: site.service.rest.server_address[1],
+            *HTTP,
         ),
         "ARI",
         "it is switched off in http.conf",
@@ -248,9 +277,7 @@ CASES: dict[str, Case] = {
         "ARI",
         "Asterisk listens at 127.0.0.1:",
     ),
-    "ARI port closed": Case(
-        set_config("ari", password="x", port=9), "ARI", "no connection to", set_config("ari", password="")
-    ),
+    "ARI port closed": Case(switch_off("ari", "http.conf", "", *HTTP), "ARI", "no connection to"),
     "ARI is another program": Case(
         all_of(
             lambda site: site.write_config(ari={"password": "x", "port": site.sections["fastagi"]["port"]}),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from tests.doctor.broken_site import BrokenSite
 
@@ -15,13 +15,15 @@ Step = Callable[[BrokenSite], object]
 class Case:
     """A way to break an installation, and what the doctor says of it.
 
-    `follow`: does what the sentence says; None: the printed command is run. `as_root`: only root can break it so.
+    The printed command is run. `fill_in`: what the site knows for words of it. `typed`: what is done in the editor that
+    it opens, as a script of sed for its line. `as_root`: only root can break it so.
     """
 
     damage: Step
     check: str
     what: str
-    follow: Step | None = None
+    fill_in: Mapping[str, str | Callable[[BrokenSite], object]] = field(default_factory=dict)
+    typed: str = ""
     as_root: bool = False
 
 
@@ -73,6 +75,15 @@ def remove_global(name: str) -> Step:
 
 def all_of(*steps: Step) -> Step:
     return lambda site: [step(site) for step in steps]
+
+
+def after(command: str, step: Step) -> Step:
+    """Let a command, as it is logged, have this effect. `{folder}` stands for the folder of the site."""
+
+    def damage(site: BrokenSite) -> None:
+        site.effects[command.format(folder=site.folder)] = lambda: step(site)
+
+    return damage
 
 
 def close_locks(site: BrokenSite) -> None:

@@ -5,24 +5,30 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+from pathlib import Path
 from unittest import mock
 
+from typer.testing import CliRunner
+
+from ivr.storage.sqlite.migrations import SCHEMA_VERSION
 from tests.doctor.broken_site import SERVICE_GROUP, SERVICE_USER, BrokenSite
 from tests.doctor.cases.case import (
     Case,
     Step,
+    after,
     all_of,
     append,
     change_row,
     chmod,
     chown_to_root,
-    close_locks,
     move,
     set_config,
 )
+from tests.support.all_commands import command
 from tests.support.app_fixture import SOUNDS
 
 ACCOUNT = "0123456789abcdef" * 2
+FREES_SPACE = "journalctl --vacuum-size=200M"
 
 
 def set_misspelt(site: BrokenSite) -> None:
@@ -44,24 +50,41 @@ def recordings_of_root(mode: int) -> Step:
     return damage
 
 
+def back_up(site: BrokenSite) -> None:
+    result = CliRunner().invoke(command, ["backup", "create", str(site.folder / "backups")])
+    assert result.exit_code == 0, result.output
+
+
+def newest_backup(site: BrokenSite) -> Path:
+    return site.folder / "backups"
+
+
 def corrupt_database(site: BrokenSite) -> None:
-    shutil.copy(site.data / "state" / "ivr.db", site.folder / "backup.db")
+    back_up(site)
     for name in ("ivr.db-wal", "ivr.db-shm"):
         (site.data / "state" / name).unlink(missing_ok=True)
     (site.data / "state" / "ivr.db").write_bytes(b"this is no database" * 1000)
 
 
-def restore_database(site: BrokenSite) -> None:
-    shutil.copy(site.folder / "backup.db", site.data / "state" / "ivr.db")
+def lose_database(site: BrokenSite) -> None:
+    recordings_of_root(0o2750)(site)
+    for path in (site.data / ACCOUNT / "vm", site.data / ACCOUNT / "vm" / "1.wav"):
+        os.chown(path, site.data.stat().st_uid, site.data.stat().st_gid)
+    back_up(site)
+    for path in (site.data / "state").glob("ivr.db*"):
+        path.unlink()
+
+
+def copy_of_an_upgrade(site: BrokenSite) -> None:
+    """A newer version has migrated the database. It has made a copy before."""
+    database = site.data / "state" / "ivr.db"
+    shutil.copy2(database, database.with_name(f"ivr.db.schema-{SCHEMA_VERSION}"))
+    set_schema(90)(site)
 
 
 def change_pepper(site: BrokenSite) -> None:
     shutil.copy(site.data / "state" / "pepper", site.folder / "pepper")
     (site.data / "state" / "pepper").write_text("another")
-
-
-def restore_pepper(site: BrokenSite) -> None:
-    (site.data / "state" / "pepper").write_text((site.folder / "pepper").read_text())
 
 
 def set_schema(change: int) -> Step:
@@ -76,6 +99,7 @@ def set_schema(change: int) -> Step:
 
 def lock_database(site: BrokenSite) -> None:
     site.stack.enter_context(site.locked_database())
+    site.effects[f"fuser -k -TERM {site.data}/state/ivr.db"] = site.stack.close
 
 
 def future_message(site: BrokenSite) -> None:
@@ -130,6 +154,7 @@ def file_system(**changes: int) -> Step:
         site.stack.enter_context(mock.patch("os.statvfs", statvfs))
         mount_point = next(folder for folder in site.data.parents if folder.is_mount())
         site.effects[f"mount -o remount,rw {mount_point}"] = site.stack.close
+        site.effects[FREES_SPACE] = site.stack.close
 
     return damage
 
@@ -170,6 +195,7 @@ def free_space(megabytes: int) -> Step:
     def damage(site: BrokenSite) -> None:
         usage = shutil._ntuple_diskusage(10**12, 10**12, megabytes * 2**20)
         site.stack.enter_context(mock.patch("shutil.disk_usage", return_value=usage))
+        site.effects[FREES_SPACE] = site.stack.close
 
     return damage
 
@@ -195,7 +221,9 @@ CASES: dict[str, Case] = {
     "setting of a wrong type": Case(set_config("data", busy_timeout_ms="many"), "config", "busy_timeout_ms"),
     "settings are no TOML": Case(append("etc/ivr.toml", "host = \n"), "config", "ivr.toml"),
     # -- data folder
-    "data folder missing": Case(move("data", "elsewhere"), "data folder", "does not exist", move("elsewhere", "data")),
+    "data folder missing": Case(
+        all_of(move("data", "elsewhere"), after("mount -a", move("elsewhere", "data"))), "data folder", "does not exist"
+    ),
     "data folder open to all": Case(chmod("", 0o2755), "data folder", "every user can access"),
     "data folder not writable": Case(chmod("", 0o2550), "data folder", "cannot write to", as_root=True),
     "takes not writable by Asterisk's group": Case(chmod("takes", 0o2750), "data folder", "group cannot record to"),
@@ -221,7 +249,9 @@ CASES: dict[str, Case] = {
     "file instead of an account's folder": Case(
         replace_by_file(ACCOUNT), "recordings", "is a file, where a folder must be"
     ),
-    "disk of an account not mounted": Case(link_to_unmounted_disk, "recordings", "which is no folder", mount_disk),
+    "disk of an account not mounted": Case(
+        all_of(link_to_unmounted_disk, after("mount -a", mount_disk)), "recordings", "which is no folder"
+    ),
     "file system read-only": Case(file_system(f_flag=os.ST_RDONLY), "data folder", "is read-only"),
     "pepper readable by others": Case(chmod("state/pepper", 0o644), "secrets", "other users than that of the service"),
     "secret readable by others": Case(
@@ -233,19 +263,19 @@ CASES: dict[str, Case] = {
     # -- database
     "database of root": Case(chown_to_root("state/ivr.db", 0o600), "database", "which belongs to user 0", as_root=True),
     "database read-only": Case(chmod("state/ivr.db", 0o440), "database", "nothing can be stored", as_root=True),
-    "database damaged": Case(corrupt_database, "database", "not a database", restore_database),
-    "database newer": Case(set_schema(90), "database", "newer version of ivr", set_schema(-90)),
-    "database locked": Case(lock_database, "database", "locked by another process", close_locks),
-    "database missing": Case(
-        move("data/state/ivr.db", "ivr.db"),
-        "database",
-        "contains no database of ivr yet",
-        move("ivr.db", "data/state/ivr.db"),
-    ),
+    "database damaged": Case(corrupt_database, "database", "not a database", {"FOLDER": newest_backup}),
+    "database newer": Case(copy_of_an_upgrade, "database", "newer version of ivr"),
+    "database locked": Case(lock_database, "database", "locked by another process"),
+    "database missing": Case(lose_database, "database", "but there are recordings", {"FOLDER": newest_backup}),
     "pepper missing": Case(
-        move("data/state/pepper", "pepper"), "pepper", "no PIN can be verified", move("pepper", "data/state/pepper")
+        move("data/state/pepper", "pepper"),
+        "pepper",
+        "no PIN can be verified",
+        {"FILE": lambda site: site.folder / "pepper"},
     ),
-    "pepper changed": Case(change_pepper, "pepper", "every PIN is wrong", restore_pepper),
+    "pepper changed": Case(
+        change_pepper, "pepper", "every PIN is wrong", {"FILE": lambda site: site.folder / "pepper"}
+    ),
     "zone of the account unknown": Case(
         change_row("UPDATE accounts SET timezone = 'Europe/Berlinn'"), "time zones", "unknown time zone"
     ),
@@ -275,11 +305,10 @@ CASES: dict[str, Case] = {
         all_of(copy_prompts, move("sounds/en/month", "month")),
         "sounds",
         "recordings of language en are missing",
-        move("month", "sounds/en/month"),
     ),
     "ffmpeg missing": Case(no_ffmpeg, "ffmpeg", "ffmpeg is not installed"),
     # -- disk
-    "disk full": Case(free_space(0), "disk", "0 MB free for", close_locks),
-    "inodes used up": Case(file_system(f_favail=5), "disk", "5 further files can be created", close_locks),
-    "disk nearly full": Case(free_space(900), "disk", "900 MB free for", close_locks),
+    "disk full": Case(free_space(0), "disk", "0 MB free for"),
+    "inodes used up": Case(file_system(f_favail=5), "disk", "5 further files can be created"),
+    "disk nearly full": Case(free_space(900), "disk", "900 MB free for"),
 }

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
 
 from tests.doctor.broken_site import IS_ROOT, SERVICE_GROUP, BrokenSite
-from tests.doctor.cases.case import Case, Step, append, move, write
+from tests.doctor.cases.case import Case, Step, move, write
 
 
 def unreachable_service(site: BrokenSite) -> None:
@@ -20,10 +23,6 @@ def unreachable_service(site: BrokenSite) -> None:
         site.set_global("IVR_FASTAGI_ADDRESS", f"127.0.0.1:{ports[0]['port']}")
 
     site.effects["systemctl start ivr"] = start
-
-
-def restart_by_hand(site: BrokenSite) -> None:
-    site.service.answers()
 
 
 def service_says(**readiness: object) -> Step:
@@ -116,8 +115,30 @@ def unset_key(site: BrokenSite) -> None:
     site.write_config()
 
 
-def renew_certificate(site: BrokenSite) -> None:
-    make_certificate(site)
+def encrypt_key(site: BrokenSite) -> None:
+    """The key has a passphrase, which is typed when openssl asks for it."""
+    key = site.folder / "etc" / "tls" / "key.pem"
+    line = ["openssl", "pkey", "-in", str(key), "-aes256", "-passout", "pass:word", "-out", f"{key}.new"]
+    subprocess.run(line, check=True, capture_output=True)
+    key.write_bytes(key.with_name("key.pem.new").read_bytes())
+    program = site.folder / "bin" / "openssl"
+    program.write_text(f'#!/bin/sh\nexec {shutil.which("openssl")} "$@" -passin pass:word\n')
+    program.chmod(0o755)
+
+
+def renewed(end: str) -> Callable[[BrokenSite], Path]:
+    """Return a file of a certificate that was made meanwhile."""
+
+    def make(site: BrokenSite) -> Path:
+        path = site.folder / "etc" / "tls" / f"renewed{end}.pem"
+        if not path.exists():
+            make_certificate(site, "renewed")
+        return path
+
+    return make
+
+
+ANOTHER_PAIR = {"CERTIFICATE": renewed("cert"), "KEY": renewed("key")}
 
 
 CASES: dict[str, Case] = {
@@ -127,7 +148,7 @@ CASES: dict[str, Case] = {
         lambda site: site.service.answers(b"SSH-2.0-OpenSSH\r\n"),
         "service",
         "is used by another program",
-        restart_by_hand,
+        {"PORT": lambda site: site.service.spare_fastagi.server_address[1]},
     ),
     "service of an earlier version": Case(service_says(version="0.0.1"), "service", "version 0.0.1 still runs"),
     "service on another folder": Case(service_says(data_folder=[1, 2]), "service", "works with another folder"),
@@ -137,13 +158,13 @@ CASES: dict[str, Case] = {
         tls(90, move("etc/tls/cert.pem", "aside.pem")),
         "REST TLS",
         "does not exist",
-        move("aside.pem", "etc/tls/cert.pem"),
+        ANOTHER_PAIR,
     ),
     "TLS key missing": Case(
         tls(90, move("etc/tls/key.pem", "aside.pem")),
         "REST TLS",
         "does not exist",
-        move("aside.pem", "etc/tls/key.pem"),
+        ANOTHER_PAIR,
     ),
     "TLS key not set": Case(
         tls(90, unset_key),
@@ -169,31 +190,29 @@ CASES: dict[str, Case] = {
         tls(90, lambda site: make_certificate(site, "other"), move("etc/tls/otherkey.pem", "etc/tls/key.pem")),
         "REST TLS",
         "does not belong to the certificate",
-        renew_certificate,
+        ANOTHER_PAIR,
     ),
     "TLS key with a passphrase": Case(
-        tls(90, append("etc/tls/key.pem", "-----BEGIN ENCRYPTED PRIVATE KEY-----\n")),
+        tls(90, encrypt_key),
         "REST TLS",
         "needs a passphrase",
-        renew_certificate,
     ),
     "TLS certificate is no PEM": Case(
-        tls(90, write("etc/tls/cert.pem", "x")), "REST TLS", "in PEM format", renew_certificate
+        tls(90, write("etc/tls/cert.pem", "x")), "REST TLS", "in PEM format", ANOTHER_PAIR
     ),
     "TLS certificate renewed without a restart": Case(
         tls(90, present_former_certificate), "REST TLS", "presents another certificate than"
     ),
     "TLS set without a restart": Case(tls(90, serve_without_tls), "REST TLS", "does not speak TLS"),
-    "TLS certificate expired": Case(tls(0), "REST TLS", "clients reject it", renew_certificate),
-    "TLS certificate expires soon": Case(tls(29), "REST TLS", "expires on", renew_certificate),
+    "TLS certificate expired": Case(tls(0), "REST TLS", "clients reject it", ANOTHER_PAIR),
+    "TLS certificate expires soon": Case(tls(29), "REST TLS", "expires on", ANOTHER_PAIR),
     # -- systemd
     "unit missing": Case(unit_missing, "unit", "systemd has no ivr.service"),
     "unit masked": Case(unit_is("systemctl enable --now ivr", LoadState="masked"), "unit", "is masked"),
     "unit with an error": Case(
-        unit_is("", LoadState="bad-setting"),
+        unit_is("systemctl edit --full ivr", LoadState="bad-setting"),
         "unit",
         "cannot read ivr.service (bad-setting)",
-        lambda site: site.set_unit(),
     ),
     "unit failed": Case(
         unit_is("systemctl restart ivr", ActiveState="failed", Result="exit-code"), "unit", "has failed (exit-code)"
