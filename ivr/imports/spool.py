@@ -122,8 +122,9 @@ def read_box(spool: Path, number: str, context: str) -> SpoolBox:
             box.problems.append(f"{box.path} is a link out of the spool, which is not read: {LINK_REMEDY}")
             return box
         if not box.path.is_dir():
-            if os.path.lexists(box.path):
-                box.problems.append(f"{box.path} is no folder: nothing of it is read")
+            for path in (box.path.parent, box.path):
+                if os.path.lexists(path) and not path.is_dir():
+                    box.problems.append(f"{path} is no folder, or a link that leads nowhere: nothing of it is read")
             return box
         if box.path.is_symlink():
             box.notes.append(f"{box.path} is a link to another folder, which is read where it is")

@@ -266,4 +266,6 @@ def test_links_and_files_in_the_place_of_folders_are_named(tmp_path: Path) -> No
     assert all(name in problem for name, problem in zip(names, problems["2001"], strict=True))
     assert "2002 is a link out of the spool" in problems["2002"][0]
     assert "2003 is no folder" in problems["2003"][0]
+    (spool / "sales").symlink_to(tmp_path / "not-mounted")
+    assert "sales is no folder, or a link that leads nowhere" in read_box(spool, "2001", "sales").problems[0]
     assert problems["2004"] == [], "its messages are those of another mailbox of the spool"
