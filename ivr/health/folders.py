@@ -18,7 +18,7 @@ _ACCOUNT_FOLDER = re.compile(r"[0-9a-f]{32}")
 _ALL_RIGHTS = os.R_OK | os.W_OK | os.X_OK
 SPACE_REMEDY = (
     "see what fills it: du -xh --max-depth=2 $(stat -c %m {folder}) | sort -h | tail; delete other files, or move the"
-    " data folder to a larger disk (docs/operations.md); this deletes what nobody misses"
+    " data folder to a larger disk (docs/operations.md); this deletes what is no longer needed"
 )
 FREE_SPACE = "apt-get clean; journalctl --vacuum-size=200M; ivr purge --yes"
 
