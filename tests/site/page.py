@@ -82,7 +82,7 @@ def read_commands(page: Path) -> list[TypedCommand]:
 
 
 PROGRAMS = (
-    "apt", "asterisk", "chgrp", "chmod", "chown", "cp", "df", "diff", "fuser", "grep", "ivr", "journalctl",
+    "apt", "apt-get", "asterisk", "chgrp", "chmod", "chown", "cp", "df", "diff", "fuser", "grep", "ivr", "journalctl",
     "make", "mount", "mv", "openssl", "pip", "promtool", "python3", "rm", "sed", "ss", "systemctl", "tar",
     "timedatectl", "vmstat",
 )  # fmt: skip
