@@ -10,7 +10,7 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ivr.doctor.connections import AGI_HEADER, SKIPPED_STATUS
+from ivr.doctor.running_service import AGI_HEADER, SKIPPED_STATUS
 from ivr.storage.records import CallQuery
 from tests.call.conftest import FakePbx
 from tests.support.handset import ScriptedHandset

@@ -148,7 +148,7 @@ MUTANTS = (
     # The doctor
     Mutant("TL01", "ivr/health/folders.py", "if status.st_mode & stat.S_IRWXO:", "if False:"),
     Mutant("TL03", "ivr/doctor/host.py", 'installation.host.find_program("ffmpeg")', '"ffmpeg"'),
-    Mutant("TL04", "ivr/doctor/connections.py", "if SKIPPED_STATUS in response:", "if response:"),
+    Mutant("TL04", "ivr/doctor/running_service.py", "if SKIPPED_STATUS in response:", "if response:"),
     Mutant("TL05", "ivr/doctor/asterisk.py", "if name not in running]", "if False]"),
     Mutant("TL06", "ivr/doctor/connections.py", "except AmiActionRejected:", "except ZeroDivisionError:"),
 )
