@@ -110,6 +110,8 @@ async def _open_link(request: Request) -> LinkedMessage:
     path, params = message_page_path(box_id, message_id), request.query_params
     services.api.audio.links.verify(path, params)
     mailbox = await services.api.mailbox.boxes.get(box_id)
+    if not mailbox.settings.enabled:
+        raise NotFound("the mailbox is disabled")
     visitor = LinkVisitor(services=services, account_id=mailbox.account_id, language=mailbox.language)
     try:
         message = await services.api.mailbox.messages.get(box_id, message_id, visitor.retention_cutoff(mailbox))

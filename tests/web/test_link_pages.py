@@ -76,3 +76,13 @@ async def test_message_is_heard_saved_deleted_and_restored_through_its_link(
     await browser.send(f"{path}/forward?{query}", to="1001")
     assert browser.page.status_code == 404, "who has a mail cannot send in its owner's name"
     assert await app.folder_of(message) == "new"
+
+
+async def test_link_of_a_disabled_mailbox_opens_nothing(app: AppFixture, browser: Browser, box: Mailbox) -> None:
+    message = await app.create_message(box, caller="2001", s=2)
+    path, query = link_to(app, message).split("?")
+    await app.container.boxes.patch(box, {"enabled": False})
+    for address in (path, f"{path}/audio", f"{path}/download", f"{path}/waveform"):
+        assert (await browser.http.get(f"{address}?{query}")).status_code == 404, address
+    assert (await browser.http.post(f"{path}?{query}", data={"action": "delete"})).status_code == 404
+    assert await app.folder_of(message) == "new"
