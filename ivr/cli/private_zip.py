@@ -17,7 +17,7 @@ from ivr.errors import BadInput, InvalidAudio
 from ivr.storage.records import Message
 
 PRIVATE_MODE = 0o600
-EARLIEST_ZIP_YEAR = 1980
+EARLIEST_ZIP_YEAR, LATEST_ZIP_YEAR = 1980, 2107
 
 
 @contextmanager
@@ -72,9 +72,9 @@ def write_json(archive: zipfile.ZipFile, name: str, document: Any, time: float) 
 
 
 def _entry(name: str, time: float) -> zipfile.ZipInfo:
-    """Return an entry with a local time, as ZIP files have it; they cannot express one before 1980."""
+    """Return an entry with a local time, in a year that ZIP files can express: imports have others."""
     local = datetime.fromtimestamp(int(time)).astimezone()
-    year = max(local.year, EARLIEST_ZIP_YEAR)
+    year = min(max(local.year, EARLIEST_ZIP_YEAR), LATEST_ZIP_YEAR)
     entry = zipfile.ZipInfo(name, (year, local.month, local.day, local.hour, local.minute, local.second))
     entry.compress_type = zipfile.ZIP_DEFLATED
     entry.external_attr = PRIVATE_MODE << 16

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ivr.audio import wav
+from ivr.cli.private_zip import new_private_zip, write_json
 from tests.cli.conftest import Ivr, parse_json
 
 SECOND = b"\x10\x20" * 8000
@@ -91,3 +92,11 @@ def test_link_that_lies_under_the_name_of_the_draft_is_not_followed(populated_iv
     (tmp_path / ".box.zip.draft").symlink_to(other)
     populated_ivr("box", "export", "1000", str(tmp_path / "box.zip"))
     assert other.read_text() == "of another user"
+
+
+@pytest.mark.parametrize("time", [0, 4_389_379_200, 250_000_000_000], ids=["1970", "2109", "9892"])
+def test_time_that_a_zip_file_cannot_express_ends_no_export(tmp_path: Path, time: int) -> None:
+    with new_private_zip(tmp_path / "x.zip") as archive:
+        write_json(archive, "messages.json", {}, time)
+    with zipfile.ZipFile(tmp_path / "x.zip") as archive:
+        assert archive.infolist()[0].date_time[0] in (1980, 2107)
