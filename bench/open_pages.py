@@ -1,7 +1,8 @@
 """`python -m bench.open_pages`: key to sound at a phone beside 500 open pages whose mailboxes change all the time.
 
-Runs in a lab of its own, as root on Debian. The browsers are one process with lower priority, as they would run on
-other machines; each second ten mailboxes change, and the process measures how soon their pages have the events.
+Runs in a lab of its own, as root on Debian. Rounds without and with pages take turns, so that what else the machine
+does is in both. The browsers are one process with lower priority, as they would run on other machines; each second
+ten mailboxes change, and the process measures how soon their pages have the events.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from bench.figures import percentile
 from bench.paired_runs import key_times_ms
 from bench.rest_api import OWNERS
 
-KEYS = 30
-"""Without open pages, and as many with them."""
+ROUNDS = 8
+KEYS = 15
+"""In a round without open pages, and as many in one with them."""
 BOXES = [str(2000 + n) for n in range(25)]
 PAGES_OF_BOX = 20
 PAUSE_S = 0.1
@@ -35,29 +37,45 @@ NICENESS = 15
 async def main() -> None:
     lab = BenchLab({OWNERS: 10, **dict.fromkeys(BOXES, 1)})
     lab.environment["IVR_API__MAX_CONNECTIONS_PER_ADDRESS"] = "0"
+    alone: list[list[float]] = []
+    beside: list[list[float]] = []
+    delays: list[float] = []
     try:
         lab.create_data()
         lab.start()
-        print("| | median | 95 % under |\n|---|---|---|")
-        _print_row("key to sound, no open page", await key_times_ms(lab, OWNERS, KEYS, seed=1))
-        browsers = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bench.open_pages", f"http://127.0.0.1:{lab.rest_port}"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            preexec_fn=lambda: os.nice(NICENESS) and None,
-        )
-        assert browsers.stdin
-        assert browsers.stdout
-        await browsers.stdout.readline()  # All pages are open.
-        beside = await key_times_ms(lab, OWNERS, KEYS, seed=2)
-        browsers.stdin.close()
-        delays = json.loads(await browsers.stdout.read())
-        await browsers.wait()
-        _print_row(f"key to sound, {len(BOXES) * PAGES_OF_BOX} open pages", beside)
-        _print_row(f"change to event, {len(delays)} events", delays)
+        for number in range(ROUNDS):
+            is_alone_first = number % 2 == 0
+            if is_alone_first:
+                alone.append(await key_times_ms(lab, OWNERS, KEYS, seed=number))
+            browsers = await _start_browsers(f"http://127.0.0.1:{lab.rest_port}")
+            beside.append(await key_times_ms(lab, OWNERS, KEYS, seed=number))
+            delays += json.loads((await browsers.communicate(b""))[0])
+            if not is_alone_first:
+                alone.append(await key_times_ms(lab, OWNERS, KEYS, seed=number))
+            print(f"round {number + 1}: {median(alone[-1]):.1f} ms, with pages {median(beside[-1]):.1f} ms", flush=True)
     finally:
         lab.stop()
         lab.remove()
+    print("| | median | 95 % under |\n|---|---|---|")
+    _print_row("key to sound, no open page", [ms for times in alone for ms in times])
+    _print_row(f"key to sound, {len(BOXES) * PAGES_OF_BOX} open pages", [ms for times in beside for ms in times])
+    _print_row(f"change to event, {len(delays)} events", delays)
+    differences = [median(b) - median(a) for a, b in zip(alone, beside, strict=True)]
+    print(f"with pages - without, medians of rounds: {median(differences):+.1f} ms "
+          f"({min(differences):+.1f} to {max(differences):+.1f})")  # fmt: skip
+
+
+async def _start_browsers(url: str) -> asyncio.subprocess.Process:
+    """Return the process when all its pages are open. It ends when its input does."""
+    browsers = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bench.open_pages", url),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        preexec_fn=lambda: os.nice(NICENESS) and None,
+    )
+    assert browsers.stdout
+    await browsers.stdout.readline()
+    return browsers
 
 
 async def open_pages(url: str) -> None:
