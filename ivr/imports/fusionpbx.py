@@ -24,6 +24,8 @@ FOLDERS = {"": Folder.NEW, "saved": Folder.SAVED, "deleted": Folder.DELETED}
 """By `message_status`."""
 NO_GREETING = "0"
 SUFFIXES = (".wav", ".mp3")
+MAX_DIGITS = 11
+"""Of a time or a length in seconds. Columns of the type `numeric` may hold thousands of digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,4 +328,4 @@ def _is(row: Mapping[str, Any], column: str, expected: bool) -> bool:
 
 def _integer(value: Any) -> int:
     text = "" if value is None else str(value).partition(".")[0]
-    return int(text) if text.isascii() and text.isdigit() else 0
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else 0

@@ -10,11 +10,12 @@ import sys
 import time
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from ivr.audio import wav
+from ivr.imports.fusionpbx import FusionPbxMessage
 from tests.cli.conftest import Ivr, ivr, parse_json
 from tests.imports.test_import import audio_of, count_messages, demo, listed, notes
 from tests.lab.sip_phone.speech import speech
@@ -228,3 +229,10 @@ def test_wrong_database_is_named(
     assert "password authentication failed" in text
     assert "put the password into ~/.pgpass or the variable PGPASSWORD" in text
     assert parse_json(demo("box", "list", "--json")) == []
+
+
+@pytest.mark.parametrize("digits", [12, 5000])
+def test_number_of_thousands_of_digits_is_no_time(digits: int) -> None:
+    row = {"created_epoch": "9" * digits, "message_length": "9" * digits}
+    message = FusionPbxMessage(cast(Any, None), "2001@acme.example", row, None)
+    assert (message.time, message.expected_s) == (0, 0)
