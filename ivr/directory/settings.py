@@ -6,8 +6,17 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
-from ivr.validation.fields import Extension, ProgramPath, WebUrl, bounded
+from ivr.validation.fields import (
+    NO_NUMBER,
+    Extension,
+    ProgramPath,
+    WebUrl,
+    bounded,
+    is_stored,
+    is_switch_for_number,
+)
 
 Seconds = Annotated[int, Field(ge=0, le=10**7)]
 EventName = Literal[
@@ -29,7 +38,9 @@ class SettingsDocument(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _require_bounded(cls, value: Any, info: ValidationInfo) -> Any:
+    def _require_plain_value(cls, value: Any, info: ValidationInfo) -> Any:
+        if not is_stored(info) and info.field_name and is_switch_for_number(cls, info.field_name, value):
+            raise PydanticCustomError("switch_for_number", NO_NUMBER)
         return bounded(value, info)
 
 

@@ -123,7 +123,7 @@ def map_box(
 
     if isinstance(box, DefinedMailbox):
         fields: dict[str, Any] = {"name": names.to_box_name(box.fullname, number), "is_setup": True, **box.fields}
-        fields["aliases"] = list(box.aliases)
+        fields["aliases"] = [alias for alias in box.aliases if alias != number]
         for level, text in box.notes:
             note(level, text)
         language = box.language

@@ -206,6 +206,9 @@ class Boxes:
             raise _number_conflict(conflict) from conflict
 
     def _validate(self, mailbox: Mailbox, pin: str | None, *, allow_weak_pin: bool) -> None:
+        if mailbox.number in mailbox.settings.aliases:
+            message = f"{mailbox.number} is the number of the mailbox itself: leave it out of its aliases"
+            raise InvalidFields({"aliases": {"unique": {"message": message}}})
         box_layer = (mailbox.settings.key_map, mailbox.settings.keys)
         merge_layers([(mailbox.voicemail_settings.key_map, mailbox.voicemail_settings.keys), box_layer])
         if pin is not None:

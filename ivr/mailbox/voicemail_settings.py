@@ -7,10 +7,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ivr.errors import InvalidFields
 from ivr.mailbox.caller_id import DialForm
 from ivr.mailbox.key_map import merge_layers
 from ivr.mailbox.pin_strength import MAX_PIN_LENGTH, MIN_PIN_LENGTH
-from ivr.validation.fields import CountryCode, DialplanContext, DialPrefix, DistributionLists, Extension, Label
+from ivr.validation.fields import (
+    NO_NUMBER,
+    CountryCode,
+    DialplanContext,
+    DialPrefix,
+    DistributionLists,
+    Extension,
+    Label,
+    is_switch_for_number,
+)
 
 DAY_S = 86_400
 RETENTION_GRACE_S = 3600
@@ -149,6 +159,9 @@ class VoicemailSettings(BaseModel):
 
         Stored ones are not refused, so that calls go on: `Mailbox.key_map` leaves out keys that cannot be used.
         """
+        for name, value in account_settings.items():
+            if is_switch_for_number(VoicemailSettings, name, value):
+                raise InvalidFields({name: {"type": {"message": NO_NUMBER}}})
         merged = self.merged_with(account_settings)
         merge_layers([(merged.key_map, merged.keys)])
         return merged

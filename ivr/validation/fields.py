@@ -6,11 +6,12 @@ not keep an owner out, so it is passed on as it is. Its readers skip it, as they
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from ivr.errors import BadInput
@@ -57,6 +58,28 @@ def checked(rule: Callable[[str], str]) -> AfterValidator:
 def format_error(error: BadInput) -> PydanticCustomError:
     """Return an error of a field with the message of `error`."""
     return PydanticCustomError(FORMAT_ERROR, "{reason}", {"reason": str(error)})
+
+
+NO_NUMBER = "true and false are no numbers: write digits, as in 10"
+
+
+def is_switch_for_number(model: type[BaseModel], name: str, value: object) -> bool:
+    """Return whether a value is true or false, or a list with one, where a field holds numbers.
+
+    Pydantic would store 1 or 0, as numbers are accepted for switches.
+    """
+    values = value if isinstance(value, list) else (value,)
+    return any(isinstance(one, bool) for one in values) and _holds_numbers(model, name)
+
+
+@cache
+def _holds_numbers(model: type[BaseModel], name: str) -> bool:
+    types = _types_in(model.model_fields[name].annotation) if name in model.model_fields else set()
+    return int in types and bool not in types
+
+
+def _types_in(annotation: Any) -> set[Any]:
+    return {annotation}.union(*map(_types_in, get_args(annotation))) if isinstance(annotation, Hashable) else set()
 
 
 MAX_ITEMS = 250

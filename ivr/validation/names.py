@@ -52,7 +52,7 @@ def to_realm(name: str, fallback: str) -> str:
 def user_name(text: str) -> str:
     """Return the name of a user or an account without the blanks around it. Raises `BadInput`."""
     name = text.strip()
-    if not name or len(name) > MAX_NAME_LENGTH or not all(map(_is_in_name, name)):
+    if not name or len(name) > MAX_NAME_LENGTH or has_control_characters(name) or not all(map(_is_in_name, name)):
         raise BadInput(
             f"{text!r} is not a name: write up to {MAX_NAME_LENGTH} letters, digits, blanks and . _ @ + -, as in alice"
         )
@@ -81,7 +81,8 @@ def box_name(text: str) -> str:
     """
     name = text.strip()
     if not name or has_control_characters(name):
-        raise BadInput(f"{text!r} is not the name of a mailbox: write up to {MAX_NAME_LENGTH} characters on one line")
+        wanted = f"write up to {MAX_NAME_LENGTH} visible characters on one line"
+        raise BadInput(f"{text!r} is not the name of a mailbox: {wanted}")
     return name
 
 

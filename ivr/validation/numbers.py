@@ -11,6 +11,9 @@ MAX_BOX_NUMBER_LENGTH = 30
 
 _BOX_NUMBER = re.compile(r"[0-9]+")
 _GROUPED_NUMBER = re.compile(r"\(?\+?[0-9]+([ \t\u00a0\u202f().\-/\u2010-\u2013]+[0-9]+)+")
+_DOTS_OR_SLASHES = re.compile(r"[^A-Za-z*#_]*[./][^A-Za-z*#_]*")
+MIN_TELEPHONE_DIGITS = 7
+"""Digits that make a number with dots or slashes a telephone number, as in 030.1234567; fewer: 1.5, or 1/2."""
 _COUNTRY_CODE = re.compile(r"\+[0-9]{1,3}")
 _RANGE = re.compile(r"([0-9]+) ?[-\u2010-\u2013] ?([0-9]+)")
 EXTENSION_PATTERN = r"^[+.-]{0,3}[A-Za-z0-9*#][A-Za-z0-9*#+._-]{0,35}$"
@@ -72,14 +75,19 @@ def extension(text: str) -> str:
 def _without_separators(text: str) -> str:
     """Return a number without the signs between its groups of digits, as in +49 (30) 123-456: they are not dialled.
 
-    Raises `BadInput` for two numbers of the same length, which are the ends of a range, and for a country code alone,
-    which is the first item of a list that was meant as one number.
+    Raises `BadInput` for two numbers of the same length, which are the ends of a range; for a country code alone,
+    which is the first item of a list that was meant as one number; and for dots and slashes in what is no telephone
+    number, such as 1.5, which is not extension 15.
     """
     number = text.strip()
     ends = _RANGE.fullmatch(number)
     if ends and len(ends[1]) == len(ends[2]):
         raise BadInput(f"{text!r} looks like a range: write each of its numbers")
-    if _GROUPED_NUMBER.fullmatch(number):
+    is_grouped = _GROUPED_NUMBER.fullmatch(number) is not None
+    is_telephone_number = is_grouped and len(re.findall("[0-9]", number)) >= MIN_TELEPHONE_DIGITS
+    if _DOTS_OR_SLASHES.fullmatch(number) and not is_telephone_number:
+        raise BadInput(f"{text!r} is not a number: write its digits without a dot or slash, as in 2000")
+    if is_grouped:
         number = re.sub(r"[^0-9+]", "", number)
     if _COUNTRY_CODE.fullmatch(number):
         raise BadInput(f"{text!r} is a country code and no number: write the number without blanks, as in +4930123456")

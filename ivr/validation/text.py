@@ -19,7 +19,12 @@ CALLER_PATTERN = r"^[^\x00-\x1f\x7f]*$"
 MAX_CALLER_LENGTH = 256
 """Characters of a caller's number or name, whether a phone, a client or a command gives it."""
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]+")
-_CONTROLS_OF_UNICODE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROLS_OF_UNICODE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ud800-\udfff"
+    r"\ufeff\uffa0\ufff9-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff]"
+)
+"""Characters that are invisible in a name, and that no script needs: also byte-order marks, blanks of no width, marks
+of direction, tags and fillers. Joiners and selectors of a form are none of them."""
 UNNAMED = "unknown"
 MAX_LABEL_LENGTH = 64
 
@@ -60,7 +65,7 @@ def has_invisible_characters(text: str) -> bool:
 
 
 def has_control_characters(text: str) -> bool:
-    """Return whether a text has line breaks, control characters, overrides of direction or lone surrogates.
+    """Return whether a text has line breaks, control characters or others that a name on one line cannot have.
 
     Joiners, which some scripts and emoji need, are none.
     """

@@ -259,3 +259,10 @@ async def test_wrong_number_of_a_distribution_list_is_named_by_its_path(app: App
     with pytest.raises(InvalidFields) as refused:
         await app.create_box("1000", distribution_lists={"x": ["1001"]})
     assert list(refused.value.violations) == ["distribution_lists.x"]
+
+
+async def test_own_number_is_no_alias(app: AppFixture) -> None:
+    """Also where nothing is stored yet, as in the plan of a people file."""
+    document = validate_box(aliases=["1000", "2000"])
+    with pytest.raises(InvalidFields, match="the number of the mailbox itself"):
+        app.container.boxes.plan_creation(app.account, document, None)

@@ -25,7 +25,7 @@ from ivr.menus.hunt import matches
 from ivr.notifications.settings import MailSettings
 from ivr.storage.records import BoxRecord
 from ivr.validation import addresses, names, numbers, time_zones
-from ivr.validation.text import has_invisible_characters, to_filename_stem, to_single_line
+from ivr.validation.text import has_invisible_characters, label, to_filename_stem, to_single_line
 from tests.support.app_fixture import AppFixture
 
 ADDRESSES = ["alice@example.com", "a.b+tag@pbx.local", "root@localhost", "o'neill@example.co.uk", "büro@bücher.example"]
@@ -440,3 +440,46 @@ def test_single_line_and_filename_have_visible_characters_only(text: str) -> Non
 )
 def test_key_one_letter_off_is_recognised(key: str, known: str | None) -> None:
     assert names.similar_key(key, list(BoxSettings.model_fields)) == known
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_switch_is_no_number_where_it_is_entered_and_loads_where_it_is_stored(value: bool) -> None:
+    """Pydantic takes true for 1."""
+    for name in ("quota_mb", "max_message_length", "min_speech_ms", "seek_duration_ms"):
+        with pytest.raises(ValidationError, match="write digits"):
+            BoxSettings.model_validate({"name": "b", "mailbox": "1", name: value})
+    settings = {"voicemail": {"notify": {"callback": {"schedule": [value]}}}}
+    with pytest.raises(ValidationError, match="write digits"):
+        User(name="a", settings=settings)
+    with pytest.raises(InvalidFields, match="write digits"):
+        VoicemailSettings().validated_with({"max_message_count": value})
+    assert (
+        BoxSettings.model_validate({"name": "b", "mailbox": "1", "quota_mb": value}, context="stored").quota_mb == value
+    )
+    assert VoicemailSettings().merged_with({"max_message_count": value}).max_message_count == value
+
+
+@pytest.mark.parametrize("text", ["1.5", "1.0", "1/2", "1.", "10/12", "1.2.3.4"])
+def test_dot_or_slash_is_no_separator_in_a_short_number(text: str) -> None:
+    for rule in (numbers.extension, numbers.box_alias):
+        with pytest.raises(BadInput, match="without a dot or slash"):
+            rule(text)
+
+
+@pytest.mark.parametrize("text", ["030.1234567", "030/1234567", "(030) 123.4567"])
+def test_dot_or_slash_is_a_separator_in_a_telephone_number(text: str) -> None:
+    assert numbers.extension(text) == "0301234567"
+
+
+@pytest.mark.parametrize("mark", ["\ufeff", "\u200b", "\U000e0041", "\u200e", "\u061c", "\u2060", "\xad", "\u3164"])
+def test_name_has_no_invisible_characters(mark: str) -> None:
+    for rule in (names.box_name, names.user_name, label):
+        with pytest.raises(BadInput):
+            rule(f"a{mark}b")
+
+
+@pytest.mark.parametrize(
+    "name", ["\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\U0001f469\u200d\U0001f467", "\u2764\ufe0f"]
+)
+def test_name_may_have_joiners(name: str) -> None:
+    assert names.box_name(name) == name
