@@ -200,6 +200,8 @@ class FusionPbx:
             if context is None:
                 raise BadInput(f"{self.place}: mailbox {row['voicemail_id']} belongs to no domain of v_domains")
             fullname = names.get((str(row["domain_uuid"]), _text(row, "voicemail_id")), "")
+            if self._storage and not (_is_folder_name(context) and _is_folder_name(_text(row, "voicemail_id"))):
+                raise BadInput(f"{self.place}: no folder is named {row['voicemail_id']!r} below {context!r}")
             mailbox = self._define(row, context, fullname)
             if mailbox.key in mailboxes:
                 raise BadInput(f"{self.place} has two mailboxes {mailbox.key}: delete one of them there")
@@ -314,6 +316,11 @@ def _decode_text(text: str) -> DecodedAudio:
         raise InvalidAudio("its column holds no audio")
     name = f"column{known.extension}"
     return DecodedAudio(telephony_formats.decode_content(content, name), name)
+
+
+def _is_folder_name(text: str) -> bool:
+    """Return whether a folder below another can have this name: a database may name those of other mailboxes."""
+    return text not in ("", ".", "..") and not {"/", "\0"} & {*text}
 
 
 def _text(row: Mapping[str, Any], column: str) -> str:

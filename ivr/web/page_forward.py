@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.requests import Request
@@ -53,13 +55,14 @@ class ForwardForm:
 
     async def _forward(self, request: Request, to: str, note: Path | None, translate: Translator) -> Response:
         session, mailbox, message = await require_message(request)
-        recipients, problem = await _find_recipients(session, mailbox, message, to, note, translate)
-        notice = ""
+        recipients = await _find_recipients(session, mailbox, message, to, note, translate)
+        problem, notice = recipients.problem, ""
         if not problem:
-            for recipient in recipients:
+            for recipient in recipients.mailboxes:
                 await _forward_to(session, mailbox, message, recipient, note)
             await session.record(request, AuditAction.FORWARDED, mailbox.id, message.id)
-            notice = translate("done_forward", count=len(recipients))
+            sent = translate("done_forward", count=len(recipients.mailboxes))
+            notice = " ".join(filter(None, (sent, _left_out(recipients.left_out, translate))))
         return await self._messages.render_message(
             request,
             session,
@@ -71,39 +74,64 @@ class ForwardForm:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Recipients:
+    """The mailboxes that numbers name. `left_out`: members of lists that can take nothing; `problem`: why none can."""
+
+    mailboxes: Sequence[Mailbox] = ()
+    left_out: Sequence[str] = ()
+    problem: str = ""
+
+
 async def _find_recipients(
     session: PageSession, mailbox: Mailbox, message: Message, to: str, note: Path | None, translate: Translator
-) -> tuple[list[Mailbox], str]:
-    """Return the mailboxes that numbers name, and why the message cannot go to all of them; "" if it can.
+) -> _Recipients:
+    """Return the mailboxes that numbers name, and why the message cannot go to all of them.
 
-    The number of a distribution list names its members, apart from the mailbox itself.
+    The number of a distribution list names its members, apart from the mailbox itself. As by phone, members that are
+    gone, disabled or full are left out; a number that was entered has to take the message.
     """
     boxes = session.services.api.mailbox.boxes
     lists = mailbox.distribution_lists
     entered = list(dict.fromkeys(filter(None, re.split(r"[\s,;]+", to))))
     limit = session.services.limits.max_recipients
     if not entered:
-        return [], translate("no_recipients")
+        return _Recipients(problem=translate("no_recipients"))
     if len(entered) > limit:
-        return [], translate("too_many_recipients", count=limit)
-    numbers: list[str] = []
-    for number in entered:
-        is_list = number in lists and await boxes.find_by_number(mailbox.account_id, number) is None
-        numbers += [member for member in lists[number] if member != mailbox.number] if is_list else [number]
-    if len(numbers) > MAX_RECIPIENTS:
-        return [], translate("too_many_recipients", count=MAX_RECIPIENTS)
+        return _Recipients(problem=translate("too_many_recipients", count=limit))
     size_bytes = message.bytes + (await asyncio.to_thread(_size, note) if note else 0)
-    recipients: list[Mailbox] = []
-    for number in numbers:
+
+    async def find(number: str) -> tuple[Mailbox | None, str]:
         recipient = await boxes.find_by_number(mailbox.account_id, number)
         if recipient is None or not recipient.settings.enabled:
-            return [], translate("unknown_mailbox", number=number)
+            return None, translate("unknown_mailbox", number=number)
         if recipient.id == mailbox.id:
-            return [], translate("own_mailbox", number=number)
-        if await session.services.capacity.cannot_take(recipient, size_bytes):
-            return [], translate("mailbox_full", number=number)
-        recipients.append(recipient)
-    return list({recipient.id: recipient for recipient in recipients}.values()), ""
+            return None, translate("own_mailbox", number=number)
+        is_full = await session.services.capacity.cannot_take(recipient, size_bytes)
+        return recipient, translate("mailbox_full", number=number) if is_full else ""
+
+    found: dict[str, Mailbox] = {}
+    left_out: list[str] = []
+    for number in entered:
+        is_list = number in lists and await boxes.find_by_number(mailbox.account_id, number) is None
+        members = [member for member in lists[number] if member != mailbox.number] if is_list else [number]
+        if len(found) + len(members) > MAX_RECIPIENTS:
+            return _Recipients(problem=translate("too_many_recipients", count=MAX_RECIPIENTS))
+        for member in members:
+            recipient, problem = await find(member)
+            if recipient and not problem:
+                found[recipient.id] = recipient
+            elif is_list:
+                left_out.append(member)
+            else:
+                return _Recipients(problem=problem)
+    if not found:
+        return _Recipients(problem=_left_out(left_out, translate) or translate("no_recipients"))
+    return _Recipients(list(found.values()), left_out)
+
+
+def _left_out(numbers: Sequence[str], translate: Translator) -> str:
+    return translate("left_out", numbers=", ".join(dict.fromkeys(numbers))) if numbers else ""
 
 
 def _size(path: Path) -> int:

@@ -50,6 +50,8 @@ class LiveStreams:
 
     async def _events(self, request: Request, text: str, box_ids: Collection[str], owner: str) -> AsyncIterator[str]:
         yield f"retry: {RECONNECT_MS}\n\n"
+        if not self._updates.has_place(owner):
+            return  # Streams that were opened at the same moment have taken the last place.
         with self._updates.watch(box_ids, owner) as watcher:
             while not watcher.is_closed:
                 changes = await watcher.next_change(self._heartbeat_s)

@@ -73,6 +73,7 @@ ENGLISH: Mapping[str, str] = {
     "done_not_urgent": "No longer urgent: {count}.",
     "done_undo": "Undone.",
     "done_forward": "Forwarded to mailboxes: {count}.",
+    "left_out": "These mailboxes of the list cannot take messages: {numbers}.",
     "not_found_some": "Not found any more: {count}.",
     "nothing_selected": "No message is selected.",
     "message": "Message",

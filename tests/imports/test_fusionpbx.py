@@ -10,12 +10,14 @@ import sys
 import time
 import uuid
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from ivr.audio import wav
-from ivr.imports.fusionpbx import FusionPbxMessage
+from ivr.errors import BadInput
+from ivr.imports.fusionpbx import FusionPbx, FusionPbxMessage
 from tests.cli.conftest import Ivr, ivr, parse_json
 from tests.imports.test_import import audio_of, count_messages, demo, listed, notes
 from tests.lab.sip_phone.speech import speech
@@ -236,3 +238,16 @@ def test_number_of_thousands_of_digits_is_no_time(digits: int) -> None:
     row = {"created_epoch": "9" * digits, "message_length": "9" * digits}
     message = FusionPbxMessage(cast(Any, None), "2001@acme.example", row, None)
     assert (message.time, message.expected_s) == (0, 0)
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", "../../etc", "a/b", "a\0b"])
+def test_name_of_a_domain_is_one_folder(name: str, tmp_path: Path) -> None:
+    """Else a database could have the recordings of other mailboxes imported."""
+    tables = SimpleNamespace(
+        place="the database",
+        domains=lambda: {str(DOMAIN_UUID): name},
+        extension_names=dict,
+        voicemails=lambda: [{"domain_uuid": DOMAIN_UUID, "voicemail_id": "2001"}],
+    )
+    with pytest.raises(BadInput, match="no folder is named '2001' below"):
+        FusionPbx(cast(Any, tables), tmp_path).read_boxes()

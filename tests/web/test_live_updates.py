@@ -152,6 +152,27 @@ async def test_streams_of_an_owner_are_bounded(app: AppFixture, browser: Browser
     assert status == 200
 
 
+async def test_streams_opened_at_the_same_moment_are_bounded_too(browser: Browser, box: Mailbox) -> None:
+    followed, all_answered = 0, asyncio.Barrier(25)
+
+    async def open_stream() -> None:
+        nonlocal followed
+        async with browser.http.stream("GET", f"/page/box/{box.id}/live") as response:
+            lines = [line async for line in until_data(response.aiter_lines())]
+            followed += any(line.startswith("data: ") for line in lines)
+            await all_answered.wait()
+
+    await asyncio.wait_for(asyncio.gather(*(open_stream() for _ in range(25))), TIMEOUT_S)
+    assert followed == 20
+
+
+async def until_data(lines: AsyncIterator[str]) -> AsyncIterator[str]:
+    async for line in lines:
+        yield line
+        if line.startswith("data: "):
+            return
+
+
 class CountingStore:
     """Counts the queries. `written`: changes when anything is written."""
 

@@ -339,7 +339,7 @@ async def test_message_is_forwarded_with_and_without_a_note(app: AppFixture, bro
 async def test_message_is_forwarded_to_the_members_of_a_distribution_list(
     app: AppFixture, browser: Browser, box: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lists = {"800": ["1000", "1001", "1002"], "801": ["1001", "4711"]}
+    lists = {"800": ["1000", "1001", "1002"], "801": ["1001", "4711", "1003"], "802": ["1003"]}
     account = await app.container.directory.account(app.account.id)
     await app.container.directory.update_account(account.model_copy(update={"settings": {"distribution_lists": lists}}))
     bobs, carols = await app.create_box("1001", app.bob), await app.create_box("1002")
@@ -347,15 +347,20 @@ async def test_message_is_forwarded_to_the_members_of_a_distribution_list(
     await browser.open(path_of(message))
     await browser.send(f"{path_of(message)}/forward", to="800")
     assert "Forwarded to mailboxes: 2" in browser.text
-    await browser.send(f"{path_of(message)}/forward", to="801")
-    assert "no mailbox 4711" in browser.text
     await app.create_box("1003", enabled=False)
+    await browser.send(f"{path_of(message)}/forward", to="801")
+    assert "Forwarded to mailboxes: 1" in browser.text
+    assert "cannot take messages: 4711, 1003." in browser.text, "as at the phone, the others have it"
+    await browser.send(f"{path_of(message)}/forward", to="802")
+    assert "cannot take messages: 1003." in browser.text
+    await browser.send(f"{path_of(message)}/forward", to="4711")
+    assert "no mailbox 4711" in browser.text
     await browser.send(f"{path_of(message)}/forward", to="1003")
     assert "no mailbox 1003" in browser.text, "as at the phone"
     monkeypatch.setattr(page_forward, "MAX_RECIPIENTS", 1)
     await browser.send(f"{path_of(message)}/forward", to="800")
     assert "at most 1" in browser.text
-    assert [len(await app.messages(one)) for one in (box, bobs, carols)] == [1, 1, 1]
+    assert [len(await app.messages(one)) for one in (box, bobs, carols)] == [1, 2, 1]
 
 
 async def post_note(browser: Browser, message: Message, to: str, audio: bytes) -> httpx.Response:
