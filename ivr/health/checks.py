@@ -54,7 +54,7 @@ def check_database(facts: HealthFacts) -> Iterator[Finding]:
             what, bracket, remedy = what.rpartition("): ")
             yield problem("database", what + bracket[:1], remedy, prevents_storing=True)
         else:
-            yield _database_finding(what, facts.folder)
+            yield _database_finding(what, facts.folder, facts.pepper_file or state_folder(facts.folder) / "pepper")
 
 
 def check_audio_store(facts: HealthFacts) -> Iterator[Finding]:
@@ -64,7 +64,7 @@ def check_audio_store(facts: HealthFacts) -> Iterator[Finding]:
         yield problem("audio store", f"{what}; until then recordings wait where Asterisk has recorded them", remedy)
 
 
-def _database_finding(error: str, folder: Path) -> Finding:
+def _database_finding(error: str, folder: Path, pepper: Path) -> Finding:
     """Return the finding for an error of the database, with what to do about it."""
     path, restore = quoted(database_path(folder)), "restore the newest backup of FOLDER (docs/operations.md)"
     fill_in: tuple[str, ...] = ("FOLDER",)
@@ -82,7 +82,8 @@ def _database_finding(error: str, folder: Path) -> Finding:
     elif "newer version" in error:
         remedy = f"install the newer version again: it has all messages; or {restore}"
     elif "pepper" in error:
-        remedy, command, fill_in = f"correct pins.pepper_file, or {LOST_PEPPER}", "", ()
+        remedy = f"restore pepper from a backup, FILE, or correct pins.pepper_file in ivr.toml; {LOST_PEPPER}"
+        command, fill_in = _restore_pepper(pepper, folder), ("FILE",)
     elif "not a database" in error or "malformed" in error or "is missing" in error:
         remedy = restore
     else:
@@ -121,8 +122,12 @@ def check_pepper(facts: HealthFacts) -> Iterator[Finding]:
 def _pepper_problem(what: str, path: Path, folder: Path, lost: str = LOST_PEPPER) -> Finding:
     """Return a finding about a pepper, with the command that restores it."""
     remedy = f"restore it from FILE of a backup (data/{path.name} there); {lost}"
+    return problem("pepper", what, remedy, command=_restore_pepper(path, folder), fill_in=("FILE",))
+
+
+def _restore_pepper(path: Path, folder: Path) -> str:
     own = f"chown --reference={quoted(folder)} {quoted(path)} && chmod 600 {quoted(path)}"
-    return problem("pepper", what, remedy, command=f"cp FILE {quoted(path)} && {own} && {RESTART}", fill_in=("FILE",))
+    return f"cp FILE {quoted(path)} && {own} && {RESTART}"
 
 
 def _check_earlier_peppers(facts: HealthFacts) -> Iterator[Finding]:

@@ -42,7 +42,8 @@ def test_missing_disk_is_an_error_and_no_other_pepper_is_made(ivr: Ivr, pepper: 
     finding = finding_of(ivr, "pepper")
     assert finding["level"] == "problem"
     assert f"{pepper} is missing" in finding["what"]
-    assert finding["remedy"].startswith("mount its disk, or correct pins.pepper_file")
+    assert finding["remedy"].startswith("mount its disk: mount -a && ")
+    assert "or correct pins.pepper_file in ivr.toml" in finding["remedy"]
     assert not pepper.exists()
     assert not (tmp_path / "data/state/pepper").exists()
 
