@@ -131,7 +131,7 @@ def test_doctor_finds_prompts_of_wheel(wheel_installation: WheelInstallation, wh
     assert findings["sounds"] == {
         "check": "sounds", "level": "ok", "remedy": "",
         "what": f"{wheel_venv / 'share' / 'ivr' / 'sounds' / 'de'}, voice pico:de-DE",
-        "command": "", "prevents_storing": False,
+        "command": "", "fill_in": [], "prevents_storing": False,
     }  # fmt: skip
     assert findings["service"]["level"] == "ok"
     assert "1 boxes" in findings["database"]["what"]
