@@ -20,7 +20,7 @@ from ivr.storage.audio_objects import CACHE_FOLDER, ObjectRecordings, open_objec
 from ivr.storage.object_store import ObjectStore
 from ivr.storage.settings import AudioSettings
 from tests.support.app_fixture import FakeClock
-from tests.support.s3_server import BUCKET, KEY_ID, SECRET, S3Server, answer_error
+from tests.support.s3_server import BUCKET, KEY_ID, PATIENCE_S, SECRET, S3Server, answer_error
 from tests.support.seaweedfs import find_weed, run_seaweedfs
 
 ACCOUNT = "a" * 32
@@ -34,7 +34,7 @@ OpenNode = Callable[[str], Recordings]
 
 def audio_settings(endpoint: str, **changed: Any) -> AudioSettings:
     values = {"store": f"s3://{BUCKET}/site-1", "endpoint": endpoint, "access_key_id": KEY_ID}
-    return AudioSettings.model_validate({**values, "secret_access_key": SECRET, "within_s": 2, **changed})
+    return AudioSettings.model_validate({**values, "secret_access_key": SECRET, "within_s": PATIENCE_S, **changed})
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +157,7 @@ def test_takes_are_files_of_their_node(open_node: OpenNode) -> None:
 
 @pytest.fixture
 def node(s3_server: S3Server, tmp_path: Path) -> ObjectRecordings:
-    recordings = open_object_recordings(audio_settings(s3_server.endpoint, within_s=0.5), tmp_path, FakeClock())
+    recordings = open_object_recordings(audio_settings(s3_server.endpoint), tmp_path, FakeClock())
     recordings.prepare()
     return recordings
 
@@ -191,7 +191,9 @@ async def test_fault_of_store_says_what_to_do_and_take_stays(
     assert s3_server.objects[f"site-1/{ACCOUNT}/vm/{FIRST}.wav"] == RECORDING
 
 
-async def test_store_that_is_silent_is_given_up(node: ObjectRecordings, s3_server: S3Server) -> None:
+async def test_store_that_is_silent_is_given_up(s3_server: S3Server, tmp_path: Path) -> None:
+    node = open_object_recordings(audio_settings(s3_server.endpoint, within_s=0.5), tmp_path, FakeClock())
+    node.prepare()
     released = s3_server.become_silent()
     with pytest.raises(StoreError, match="does not answer"):
         await node.fetch(node.message_path(ACCOUNT, FIRST))

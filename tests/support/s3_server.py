@@ -18,6 +18,8 @@ from xml.sax.saxutils import escape, unescape
 
 BUCKET = "recordings"
 KEY_ID, SECRET = "key-of-ivr", "secret-of-ivr"
+PATIENCE_S = 30.0
+"""The longest time for a request: only a store that hangs needs it, also on a busy machine."""
 MODIFIED = "2026-01-01T00:00:00.000Z"
 
 
@@ -32,7 +34,7 @@ class S3Server:
 
     def settings(self, prefix: str, **changed: object) -> dict[str, Any]:
         """Return the values of `[audio]` for a part of the bucket."""
-        values = {"store": f"s3://{BUCKET}/{prefix}", "endpoint": self.endpoint, "within_s": 2}
+        values = {"store": f"s3://{BUCKET}/{prefix}", "endpoint": self.endpoint, "within_s": PATIENCE_S}
         return {**values, "access_key_id": KEY_ID, "secret_access_key": SECRET, **changed}
 
     @property

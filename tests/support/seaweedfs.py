@@ -43,6 +43,7 @@ def run_seaweedfs() -> Iterator[str]:
         "ip.bind": "127.0.0.1",
         "s3.config": folder / "s3.json",
         "s3.port.iceberg": 0,
+        "s3.port.lance": 0,
         "master.telemetry": "false",
         "master.volumeSizeLimitMB": 64,
         "volume.max": 20,
