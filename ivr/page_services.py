@@ -9,10 +9,12 @@ from ivr.notifications.call_back_call import CallBackCalls
 from ivr.notifications.mail.rendering import mail_languages
 from ivr.settings import Settings
 from ivr.web.desk_phone_app import DESK_PHONE_PREFIX, build_desk_phone_app
+from ivr.web.desk_phone_screens import ScreenRenderer
 from ivr.web.doctor_process import DoctorProcess
 from ivr.web.live_updates import LiveUpdates
 from ivr.web.page_app import PREFIX, PathDispatch, build_page_app
 from ivr.web.page_dependencies import AdminServices, FindFindings, PageLimits, PageServices
+from ivr.web.page_rendering import PageRenderer
 
 
 class PageApps:
@@ -21,12 +23,22 @@ class PageApps:
     def __init__(self, services: PageServices, settings: Settings) -> None:
         self.services = services
         self._settings = settings
+        self._page_renderer, self._screen_renderer = PageRenderer(), ScreenRenderer()
 
     def __call__(self, api: ASGIApp) -> ASGIApp:
         """Return the application that has them beside the REST API."""
         if self._settings.desk_phones.enabled:
-            api = PathDispatch(build_desk_phone_app(self.services), DESK_PHONE_PREFIX, "", api)
-        return PathDispatch(build_page_app(self.services), PREFIX, "/", api) if self._settings.page.enabled else api
+            api = PathDispatch(build_desk_phone_app(self.services, self._screen_renderer), DESK_PHONE_PREFIX, "", api)
+        if self._settings.page.enabled:
+            api = PathDispatch(build_page_app(self.services, self._page_renderer), PREFIX, "/", api)
+        return api
+
+    def compile_templates(self) -> None:
+        """Compile the templates of what is enabled, so that the first requests do not keep calls waiting."""
+        if self._settings.page.enabled:
+            self._page_renderer.compile_templates()
+        if self._settings.desk_phones.enabled:
+            self._screen_renderer.compile_templates()
 
     def close(self) -> None:
         """End the streams of open pages, which connect again when the service is back."""

@@ -97,6 +97,7 @@ async def _start_api(app: App, sockets: PassedSockets) -> tuple[ApiServer, str]:
     app.api_services.audio.uploads.remove_stale_drafts()
     await asyncio.to_thread(zones_by_name)  # Else the first wrong time zone would hold calls up.
     page = build_page(app)
+    await asyncio.to_thread(page.compile_templates)
     server = ApiServer(
         build_asgi_app(app.api_services, page),
         ListenAddress(

@@ -35,9 +35,9 @@ REFUSALS = ("set_up_by_phone", "new_pin_by_phone")
 log = structlog.get_logger()
 
 
-def build_desk_phone_app(services: PageServices) -> ASGIApp:
+def build_desk_phone_app(services: PageServices, renderer: ScreenRenderer) -> ASGIApp:
     """Build the application. Its paths begin with `DESK_PHONE_PREFIX`; the kind of the phone follows."""
-    screens = DeskPhoneScreens(ScreenRenderer())
+    screens = DeskPhoneScreens(renderer)
     start = f"{DESK_PHONE_PREFIX}{{kind}}"
     box = f"{start}/box/{{box_id}}"
     app = Starlette(

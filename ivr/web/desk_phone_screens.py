@@ -63,7 +63,13 @@ class ScreenRenderer:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            auto_reload=False,
         )
+
+    def compile_templates(self) -> None:
+        """Compile all templates. Else the first screen of each kind would keep calls waiting."""
+        for name in self._environment.list_templates():
+            self._environment.get_template(name)
 
     def render(self, kind: str, screen: DeskPhoneScreen, labels: Mapping[str, str]) -> bytes:
         """Return a screen as UTF-8. `labels`: the words on the keys play, details, back and exit."""

@@ -35,9 +35,8 @@ SEE_OTHER = 303
 log = structlog.get_logger()
 
 
-def build_page_app(services: PageServices) -> ASGIApp:
+def build_page_app(services: PageServices, renderer: PageRenderer) -> ASGIApp:
     """Build the page. Its paths are `/` and those that begin with `PREFIX`."""
-    renderer = PageRenderer()
     sign_in, lists, messages = SignInPages(renderer), ListPages(renderer), MessagePages(renderer)
     forward, links, settings = ForwardForm(messages), LinkPages(renderer), SettingsPages(renderer)
     live = LiveStreams(services.live_updates)

@@ -51,11 +51,17 @@ class PageRenderer:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            auto_reload=False,
         )
         self._files = {path.name: path.read_bytes() for path in (FOLDER / "static").iterdir() if path.is_file()}
         self._compressed = {name: gzip.compress(content, mtime=0) for name, content in self._files.items()}
         self._digests = {name: hashlib.sha256(content).hexdigest()[:12] for name, content in self._files.items()}
         self._environment.globals["static"] = lambda name: f"/page/static/{name}?v={self._digests[name]}"
+
+    def compile_templates(self) -> None:
+        """Compile all templates. Else the first request for each view would keep calls waiting."""
+        for name in self._environment.list_templates():
+            self._environment.get_template(name)
 
     async def render(
         self, request: Request, template: str, *, status: int = 200, language: str = "", **values: Any

@@ -9,6 +9,7 @@ from ivr.audio import wav
 from ivr.page_services import build_page
 from ivr.storage.records import AuditQuery, MediaKind
 from ivr.web.page_app import build_page_app
+from ivr.web.page_rendering import PageRenderer
 from tests.support.app_fixture import AppFixture
 from tests.web.conftest import Browser
 from tests.web.test_admin_pages import sign_in
@@ -48,7 +49,7 @@ BY_ADMINISTRATORS: dict[str, tuple[str, dict[str, str]]] = {
 
 
 async def test_every_form_of_the_page_leaves_an_entry(app: AppFixture, browser: Browser) -> None:
-    routes = build_page_app(build_page(app.container).services).router.routes  # type: ignore[attr-defined]
+    routes = build_page_app(build_page(app.container).services, PageRenderer()).router.routes  # type: ignore[attr-defined]
     forms = {route.path for route in routes if isinstance(route, Route) and "POST" in (route.methods or ())}
     assert forms == {*CHANGING, *BY_ADMINISTRATORS, *WITH_A_PHONE}
     box, _ = await app.create_box("1000", app.alice), await app.create_box("1001", app.bob)

@@ -24,7 +24,9 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.page_services import build_page
 from ivr.storage.records import MediaKind, Message, TokenKind
 from ivr.web.desk_phone_app import build_desk_phone_app
+from ivr.web.desk_phone_screens import ScreenRenderer
 from ivr.web.page_app import build_page_app
+from ivr.web.page_rendering import PageRenderer
 from tests.support.app_fixture import AppFixture
 from tests.web.conftest import PASSWORD, Browser
 from tests.web.desk_phone import DeskPhone
@@ -77,7 +79,7 @@ async def site(app: AppFixture) -> Site:
 
 def routes_of(app: AppFixture) -> list[tuple[str, str]]:
     """Return method and path of each route."""
-    built: Any = build_page_app(build_page(app.container).services)
+    built: Any = build_page_app(build_page(app.container).services, PageRenderer())
     routes = [route for route in built.router.routes if isinstance(route, Route)]
     assert len(routes) == len(built.router.routes), "a route of another kind, which this test does not walk"
     return [(method, route.path) for route in routes for method in sorted({*(route.methods or ())} - {"HEAD"})]
@@ -265,7 +267,7 @@ async def test_no_response_may_be_shown_in_a_frame_or_read_as_another_type(
 async def test_no_screen_of_a_desk_phone_shows_mailboxes_and_messages_of_others(
     app: AppFixture, page_url: str, site: Site
 ) -> None:
-    built: Any = build_desk_phone_app(build_page(app.container).services)
+    built: Any = build_desk_phone_app(build_page(app.container).services, ScreenRenderer())
     paths = [route.path for route in built.router.routes]
     own = await app.container.boxes.get(site.own.box_id)
     phone = DeskPhone("yealink", page_url, ("1000", "1379"))
