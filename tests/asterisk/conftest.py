@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import wave
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache
@@ -20,7 +21,8 @@ import pytest
 
 from tests.lab.lab import RIVALS, LabInfo
 from tests.lab.processes import as_service_user
-from tests.lab.sip_phone import Clip, Phone, PhoneCall, Samples, Vocabulary
+from tests.lab.service_log import find_stalls
+from tests.lab.sip_phone import Clip, ClipNotHeard, Phone, PhoneCall, Samples, Vocabulary
 from tests.lab.sip_phone.speech import speech
 from tests.support.app_fixture import SOUNDS
 
@@ -115,6 +117,7 @@ class PhoneUser:
         self._admin = admin
         self._vocabulary = vocabulary
         self._folder = Path(lab.folder) / "inbox"
+        self._agi_service_log = Path(lab.folder) / "service.log" if lab.transport != "ari" else None
         self._recordings_made = 0
         self.user_id = ""
 
@@ -185,11 +188,11 @@ class PhoneUser:
 
     async def dial(self, number: str, **options: Any) -> RecognisedCall:
         """Dial, and be answered."""
-        return RecognisedCall(await self.phone.dial(number, **options), self._vocabulary)
+        return RecognisedCall(await self.phone.dial(number, **options), self._vocabulary, self._agi_service_log)
 
     async def dial_early(self, number: str) -> RecognisedCall:
         """Dial, and hear something before the call is answered."""
-        return RecognisedCall(await self.phone.dial_early(number), self._vocabulary)
+        return RecognisedCall(await self.phone.dial_early(number), self._vocabulary, self._agi_service_log)
 
 
 class SpokenMessage:
@@ -201,12 +204,25 @@ class SpokenMessage:
         self.clip = Clip(f"message {message_id[-6:]}", samples)
 
 
-class RecognisedCall:
-    """A call, in which things are heard one after another."""
+class KeyMayBeLost(ClipNotHeard):
+    """A clip was not heard, and the service stood still while the key before it was pressed.
 
-    def __init__(self, call: PhoneCall, vocabulary: Vocabulary) -> None:
+    Over AGI, Asterisk drops keys that come more than 80 ms after a command (docs/dev/decisions/0016). `tests/run`
+    makes such a test once more, and says so.
+    """
+
+
+class RecognisedCall:
+    """A call, in which things are heard one after another.
+
+    `agi_service_log`: that of the service, if calls come over AGI.
+    """
+
+    def __init__(self, call: PhoneCall, vocabulary: Vocabulary, agi_service_log: Path | None = None) -> None:
         self.call = call
         self._vocabulary = vocabulary
+        self._agi_service_log = agi_service_log
+        self._pressed_at = (0.0, 0.0)
         self._heard_until_s = 0.0
         self._covered: tuple[str, ...] = ()
         """The rest of the prompts that the recording stands for which was heard last."""
@@ -226,14 +242,23 @@ class RecognisedCall:
                 if isinstance(one, str)
                 else [one.clip if isinstance(one, SpokenMessage) else one]
             )
-            heard = await self.call.wait_for_any(clips, within_s=within_s, after_s=self._heard_until_s, whole=whole)
+            try:
+                heard = await self.call.wait_for_any(clips, within_s=within_s, after_s=self._heard_until_s, whole=whole)
+            except ClipNotHeard as error:
+                if self._agi_service_log and (stalls := find_stalls(self._agi_service_log, *self._pressed_at)):
+                    raise KeyMayBeLost(
+                        f"{error}; when keys were pressed, the service stood still: {stalls} ms"
+                    ) from error
+                raise
             self._heard_until_s = heard.start_s + 0.02
             parts = self._vocabulary.replaced.get(heard.name, ())
             self._covered = parts[parts.index(one) + 1 :] if one in parts else ()
 
     async def press(self, keys: str, **options: Any) -> None:
         """Press keys; what counts from now on is what is heard from the last one on."""
+        begin = time.time()
         await self.call.press(keys, **options)
+        self._pressed_at = begin, time.time()
         self._heard_until_s = self.call.key_up_s
         self._covered = ()
 
