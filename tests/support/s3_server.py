@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape, unescape
@@ -19,7 +20,8 @@ from xml.sax.saxutils import escape, unescape
 BUCKET = "recordings"
 KEY_ID, SECRET = "key-of-ivr", "secret-of-ivr"
 PATIENCE_S = 30.0
-"""The longest time for a request: only a store that hangs needs it, also on a busy machine."""
+"""The longest time for a request: only a store that hangs needs it, also on a busy machine. SeaweedFS takes 5 s for the
+first object of a bucket, when it makes its volumes."""
 MODIFIED = "2026-01-01T00:00:00.000Z"
 
 
@@ -72,6 +74,7 @@ def _answer(request: BaseHTTPRequestHandler, status: int, body: bytes = b"", **h
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # Header and body are two packets: the second one would wait for 40 ms.
     state: S3Server
 
     def log_message(self, format: str, *args: object) -> None:
@@ -135,15 +138,23 @@ class _Handler(BaseHTTPRequestHandler):
             _answer(self, 200, objects[key], **headers, **({"size": size} if self.command == "HEAD" else {}))
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+    """With the usual 5, a connection that finds the queue full is tried again after a second."""
+
+    def server_bind(self) -> None:
+        TCPServer.server_bind(self)  # That of HTTPServer asks the name service for the name of the address.
+
+
 @contextmanager
 def run_s3_server() -> Iterator[S3Server]:
     """Run a server on a free port of loopback."""
     state = S3Server()
     handler = type("Handler", (_Handler,), {"state": state})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
-        server.block_on_close = False
-        state.endpoint = f"http://127.0.0.1:{server.server_port}"
+    with _Server(("127.0.0.1", 0), handler) as server:
+        state.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         try:
