@@ -24,12 +24,12 @@ from ivr.install.plan import (
     Layout,
     install_steps,
     manual_steps,
-    socket_address,
 )
 from ivr.install.steps import InstallTarget, user_exists
 from ivr.install.write_file import WriteFile, find_obsolete
 from ivr.paths import package_data_folder
 from ivr.storage.data_folder import state_folder
+from ivr.validation.networks import format_address, local_host
 
 DEFAULT_GROUP = "ivr-asterisk"
 LOOPBACK, REST_PORT = "127.0.0.1", 8000
@@ -185,7 +185,8 @@ def _with_present_settings(target: InstallTarget, layout: Layout) -> Layout:
         layout,
         data_folder=Path("/", str(data.get("folder") or layout.data_folder)),
         fastagi_port=int(port),
-        listen_addresses=(socket_address(host, int(port)), socket_address(rest_host, int(rest_port))),
+        fastagi_address=format_address(local_host(host), int(port)),
+        listen_addresses=(format_address(host, int(port)), format_address(rest_host, int(rest_port))),
     )
 
 

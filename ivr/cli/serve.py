@@ -19,6 +19,7 @@ from ivr.service.passed_sockets import PassedSockets, WorkerSocket
 from ivr.service.reload import SettingsReloader
 from ivr.service.systemd import ServiceManager, current_service_manager
 from ivr.service.worker_processes import WorkerProcess, WorkerProcesses
+from ivr.validation.networks import format_address
 
 UMASK = 0o027
 """Recordings are readable by the user of the service and by the group that Asterisk shares, by no other user."""
@@ -110,7 +111,7 @@ async def _run_service(
         loop.add_reader(worker.parent_pipe, stop.set)
     service = await start_service(app, component, sockets, watches_health=not worker or worker.number == 0)
     exempt_what_was_started()
-    agi_url = "agi://{}:{}/".format(*service.fastagi_address) if service.call_servers else None
+    agi_url = f"agi://{format_address(*service.fastagi_address)}/" if service.call_servers else None
     log.info("service.started", fastagi=agi_url, rest=service.api_url, data=str(loaded.data.folder))
     addresses = {"Asterisk": agi_url, "programs": service.api_url}
     if worker:

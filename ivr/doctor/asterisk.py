@@ -25,6 +25,7 @@ from ivr.health.finding import EDITOR, RUN_AS_ROOT, START, Finding, ok, problem,
 from ivr.paths import load_asterisk_secret
 from ivr.storage.data_folder import state_folder
 from ivr.storage.file_owner import run_as_owner_of
+from ivr.validation.networks import format_address, local_host, parse_address
 
 SUPPORTED_VERSION = 22
 SECRET_CONF = "in /etc/asterisk/ivr/secret.conf"
@@ -215,14 +216,24 @@ def _transport_problem(transport: str | None, asterisk: RunningAsterisk) -> Find
 
 def _fastagi_problem(asterisk: RunningAsterisk) -> Finding | None:
     address, fastagi = asterisk.variables.get("IVR_FASTAGI_ADDRESS", ""), asterisk.installation.settings.fastagi
-    if not fastagi.port or address.rpartition(":")[2] == str(fastagi.port):
+    host, _, port = address.rpartition(":")
+    if not fastagi.port or (port == str(fastagi.port) and _may_reach(host.strip("[]"), fastagi.host)):
         return None
+    right = format_address(local_host(fastagi.host), fastagi.port)
     return problem(
         "dialplan",
-        f"it calls the service at {address or 'no address'}, but the service listens on port {fastagi.port}",
-        f"{SECRET_CONF}: IVR_FASTAGI_ADDRESS => {fastagi.host}:{fastagi.port}; then: {RELOAD_DIALPLAN}",
-        command=set_global_command("IVR_FASTAGI_ADDRESS", f"{fastagi.host}:{fastagi.port}"),
+        f"it calls the service at {address or 'no address'}, but the service listens at {right}",
+        f"{SECRET_CONF}: IVR_FASTAGI_ADDRESS => {right}; then: {RELOAD_DIALPLAN}",
+        command=set_global_command("IVR_FASTAGI_ADDRESS", right),
     )
+
+
+def _may_reach(host: str, listening: str) -> bool:
+    """Return whether a call to `host` may reach who listens at `listening`. A name may stand for any address."""
+    called, held = parse_address(host), parse_address(listening)
+    if not called or not held or called == held:
+        return True
+    return held.is_unspecified and called.version == held.version
 
 
 def _ari_problem(asterisk: RunningAsterisk) -> Finding | None:

@@ -21,6 +21,7 @@ from ivr.health.finding import RESTART, RUN_AS_ROOT, START, Finding, ok, problem
 from ivr.local_peer import PeerCheck
 from ivr.paths import asterisk_users, load_ami_settings
 from ivr.storage.file_owner import run_as_owner_of
+from ivr.validation.networks import format_address
 
 RELOAD_MANAGER = "asterisk -rx 'manager reload'"
 RELOAD_HTTP = "asterisk -rx 'module reload http'"
@@ -50,11 +51,12 @@ def check_ami(installation: Installation, timing: AmiTiming = DEFAULT_TIMING) ->
             command=INSTALL_SECRET,
         )
         return
+    address = format_address(ami.host, ami.port)
     try:
         check_peer = asterisk_users(installation.settings).require
         yield asyncio.run(_check_login(ami, timing, check_peer, installation))
     except AmiUnavailable as error:
-        what = f"{ami.host}:{ami.port} is not Asterisk's manager, or does not respond: {error}"
+        what = f"{address} is not Asterisk's manager, or does not respond: {error}"
         remedy = f"check host and port in [ami] of ivr.toml, and permit= in [{ami.user}] in manager.conf"
         listening = _listening_address(installation, MANAGER)
         edit = edit_command(installation.config_file, "ami", "port", "host")
@@ -62,9 +64,9 @@ def check_ami(installation: Installation, timing: AmiTiming = DEFAULT_TIMING) ->
             "AMI", what, remedy, command=edit
         )
     except PermissionError as error:
-        yield _strangers_port(installation, "AMI", f"{ami.host}:{ami.port}: {error}")
+        yield _strangers_port(installation, "AMI", f"{address}: {error}")
     except OSError as error:
-        what = f"no connection to {ami.host}:{ami.port}: {describe_error(error) or 'timeout'}"
+        what = f"no connection to {address}: {describe_error(error) or 'timeout'}"
         yield _closed_port(installation, MANAGER, what, (ami.host, ami.port))
 
 
@@ -78,7 +80,10 @@ async def _check_login(
 ) -> Finding:
     """Raises OSError if the port is closed, `AmiUnavailable` if something else listens there."""
     file = installation.config_file
-    address, client = f"{settings.host}:{settings.port}", AmiClient(settings, timing=timing, check_peer=check_peer)
+    address, client = (
+        format_address(settings.host, settings.port),
+        AmiClient(settings, timing=timing, check_peer=check_peer),
+    )
     section = f"[{settings.user}] in manager.conf"
     try:
         await client.check_login()
@@ -177,7 +182,7 @@ def _move_to(
     command = set_command(installation.config_file, interface.section, values) if values else ""
     if not command:
         return None
-    return problem(interface.check, f"{what}; Asterisk listens at {host}:{port}", command=command)
+    return problem(interface.check, f"{what}; Asterisk listens at {format_address(host, port)}", command=command)
 
 
 MAX_RESPONSE_BYTES = 65_536
@@ -191,7 +196,7 @@ def check_ari(installation: Installation) -> Iterator[Finding]:
     settings = installation.settings.ari
     if not settings.password:
         return
-    address = f"{settings.host}:{settings.port}"
+    address = format_address(settings.host, settings.port)
     if settings.per_call_connections and not settings.listen_port:
         what = "per_call_connections is set, but listen_port is not: Asterisk cannot connect to the service"
         yield problem(
@@ -202,7 +207,11 @@ def check_ari(installation: Installation) -> Iterator[Finding]:
             fill_in=("PORT",),
         )
     if settings.listen_port:
-        yield ok("ARI", f"Asterisk connects to {settings.listen_host}:{settings.listen_port} (websocket_client.conf)")
+        yield ok(
+            "ARI",
+            f"Asterisk connects to {format_address(settings.listen_host, settings.listen_port)}"
+            " (websocket_client.conf)",
+        )
         if not settings.per_call_connections:
             return
     try:
@@ -240,7 +249,7 @@ def check_ari(installation: Installation) -> Iterator[Finding]:
 
 def _finding_for(status: bytes, response: bytes, installation: Installation) -> Finding:
     settings = installation.settings.ari
-    address = f"{settings.host}:{settings.port}"
+    address = format_address(settings.host, settings.port)
     if status in (b"401", b"403"):
         remedy = (
             f"write the password of [{settings.user}] in ari.conf in [ari] of ivr.toml, and allow our address by the"
@@ -268,7 +277,7 @@ def _fetch_application(installation: Installation, settings: AriSettings) -> byt
     credentials = base64.b64encode(f"{settings.user}:{settings.password}".encode()).decode()
     lines = [
         f"GET /ari/applications/{settings.application} HTTP/1.1",
-        f"Host: {settings.host}:{settings.port}",
+        f"Host: {format_address(settings.host, settings.port)}",
         f"Authorization: Basic {credentials}",
         "Connection: close",
         "",

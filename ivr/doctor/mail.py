@@ -13,6 +13,7 @@ from ivr.errors import NotificationFailed
 from ivr.health.finding import RESTART, Finding, ok, problem, warning
 from ivr.notifications.mail.smtp import SmtpClient
 from ivr.notifications.settings import MailSettings
+from ivr.validation.networks import format_address
 
 CA_FILE, SENDER, SERVER, SECURITY = "ca_file", "sender", "host, port or security", "security, or username and password"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -41,7 +42,7 @@ def check_mail_server(installation: Installation) -> Iterator[Finding]:
             remedy += f". Fill in {' and '.join(fill_in)}"
         yield problem("mail", str(error), remedy, command=command, fill_in=fill_in)
     else:
-        yield ok("mail", f"{settings.host}:{settings.port} accepts mail from {settings.sender}")
+        yield ok("mail", f"{format_address(settings.host, settings.port)} accepts mail from {settings.sender}")
 
 
 def _correction(installation: Installation, names: str, settings: MailSettings) -> tuple[str, tuple[str, ...]]:

@@ -11,9 +11,9 @@ from typing import Any
 
 from ivr.health.pages import READY_PATH
 from ivr.settings import Settings
+from ivr.validation.networks import local_host
 
 READINESS_TIMEOUT_S = 5.0
-ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 MAX_PAGE_BYTES = 65_536
 
 
@@ -21,7 +21,7 @@ def fetch_readiness(settings: Settings) -> Mapping[str, Any]:
     """Return the document at /readyz of the service with these settings. Raises `OSError`, `ValueError`."""
     health, api = settings.health, settings.api
     host, port = (health.host, health.port) if health.port else (api.host, api.port)
-    host = ANY_ADDRESS.get(host, host)
+    host = local_host(host)
     connection: http.client.HTTPConnection
     if api.tls_certificate and not health.port:
         # The page is public and read from this machine, so the name in the certificate does not matter.
@@ -42,7 +42,7 @@ def fetch_readiness(settings: Settings) -> Mapping[str, Any]:
 
 def fetch_certificate(host: str, port: int) -> bytes:
     """Return the certificate that a server presents, in DER. Raises `OSError` and, as one of them, `ssl.SSLError`."""
-    address = (ANY_ADDRESS.get(host, host), port)
+    address = (local_host(host), port)
     with (
         socket.create_connection(address, timeout=READINESS_TIMEOUT_S) as connection,
         _any_certificate().wrap_socket(connection) as encrypted,

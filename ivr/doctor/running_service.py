@@ -14,6 +14,7 @@ from ivr.errors import describe_error
 from ivr.health.checks import run_checks
 from ivr.health.facts import file_id
 from ivr.health.finding import RESTART, START, Finding, Level, ok, problem, warning
+from ivr.validation.networks import format_address, local_host
 
 
 def check_running_service(installation: Installation) -> Iterator[Finding]:
@@ -54,19 +55,20 @@ MAX_REPLY_BYTES = 4096
 def check_rest(installation: Installation) -> Iterator[Finding]:
     """Check that the REST port accepts connections."""
     host, port = installation.settings.api.host, installation.settings.api.port
+    address = format_address(host, port)
     try:
         installation.host.connect(host, port).close()
     except OSError as error:
         remedy = "start the service: systemctl start ivr ('ivr serve --only calls' has no REST API)"
-        yield warning("REST", f"no connection to {host}:{port}: {describe_error(error)}", remedy, command=START)
+        yield warning("REST", f"no connection to {address}: {describe_error(error)}", remedy, command=START)
     else:
-        yield ok("REST", f"accepts connections at {host}:{port}")
+        yield ok("REST", f"accepts connections at {address}")
 
 
 def check_fastagi(installation: Installation) -> Iterator[Finding]:
     """Check that the service responds at its FastAGI port, and that no other program uses it."""
     host, port = installation.settings.fastagi.host, installation.settings.fastagi.port
-    address = f"{host}:{port}"
+    address = format_address(host, port)
     try:
         with installation.host.connect(host, port) as connection:
             connection.sendall(AGI_HEADER)
@@ -90,7 +92,7 @@ def check_fastagi(installation: Installation) -> Iterator[Finding]:
             "service",
             f"{address} is used by another program",
             f"find it, and end it: ss -ltnp 'sport = :{port}'; or give the service PORT, another one that is free",
-            command=f"{set_global_command('IVR_FASTAGI_ADDRESS', f'{host}:PORT')} && "
+            command=f"{set_global_command('IVR_FASTAGI_ADDRESS', format_address(local_host(host), 'PORT'))} && "
             f"{set_command(installation.config_file, 'fastagi', {'port': 'PORT'})}",
             fill_in=("PORT",),
         )

@@ -17,6 +17,7 @@ from ivr.errors import describe_error
 from ivr.health.finding import RESTART, Finding, Level, ok, problem, quoted, warning
 from ivr.storage.data_folder import state_folder
 from ivr.storage.file_owner import run_as_owner_of
+from ivr.validation.networks import format_address
 
 CHECK = "REST TLS"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -148,7 +149,8 @@ def _check_served(certificate: Path, installation: Installation) -> Iterator[Fin
     try:
         served = installation.host.fetch_certificate(api.host, api.port)
     except ssl.SSLError:
-        what = f"the running service does not speak TLS at {api.host}:{api.port}: clients with https cannot connect"
+        address = format_address(api.host, api.port)
+        what = f"the running service does not speak TLS at {address}: clients with https cannot connect"
         yield problem(CHECK, what, command=RESTART)
     except OSError:
         return  # The check of the port says so.

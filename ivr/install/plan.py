@@ -49,6 +49,8 @@ class Layout:
     asterisk_group: str = "asterisk"
     """The group by which Asterisk reads its configuration. Where `group` is the same, Asterisk has no other."""
     fastagi_port: int = 4573
+    fastagi_address: str = "127.0.0.1:4573"
+    """Where Asterisk, on this machine, reaches the service."""
     listen_addresses: tuple[str, ...] = ("127.0.0.1:4573", "127.0.0.1:8000")
     """Of FastAGI and REST, as ivr.socket has them."""
     config_folder: Path = Path("/etc/ivr")
@@ -158,15 +160,10 @@ port = {layout.fastagi_port}
 def _asterisk_globals(layout: Layout, secret: str) -> str:
     return f"""; Global variables of the dialplan. Only Asterisk may read this file: it holds a secret.
 IVR_SECRET => {secret}
-IVR_FASTAGI_ADDRESS => 127.0.0.1:{layout.fastagi_port}
+IVR_FASTAGI_ADDRESS => {layout.fastagi_address}
 IVR_SOUNDS_FOLDER => {layout.package_data / "sounds" / "en"}
 IVR_TAKES_FOLDER => {layout.data_folder / "takes"}
 """
-
-
-def socket_address(host: str, port: int) -> str:
-    """Return an address as a socket unit has it."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _unit_path(path: Path) -> str:

@@ -38,6 +38,7 @@ from ivr.service.metrics_page import MetricsPage
 from ivr.service.node_presence import NodePresence
 from ivr.site_program import SiteProgram
 from ivr.storage.records import Message, TaskKind
+from ivr.validation.networks import format_address
 
 AMI_CONNECT_TIMEOUT_S = 3.0
 MAX_DURATION_S = 300.0
@@ -130,7 +131,7 @@ async def _start_metrics_server(app: App, outbox_runner: OutboxRunner) -> PageSe
                 await server.start(host, port)
         except OSError as error:
             raise SettingsError(
-                f"cannot listen on {host}:{port}: {error.strerror}: change host or port in [metrics]"
+                f"cannot listen on {format_address(host, port)}: {error.strerror}: change host or port in [metrics]"
             ) from error
     return server
 

@@ -28,6 +28,7 @@ from ivr.service.passed_sockets import PassedSockets
 from ivr.settings import Settings
 from ivr.storage.protocols import CallStore
 from ivr.storage.records import CallRecord, InterruptedCall, LiveCall
+from ivr.validation.networks import format_address
 
 log = structlog.get_logger()
 
@@ -179,7 +180,7 @@ async def _start_listening(server: FastAgiServer, settings: Settings, sockets: P
             "stop the other 'ivr serve' if one is running, else change host or port in [fastagi],"
             " and IVR_FASTAGI_ADDRESS in Asterisk with it"
         )
-        raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror}: {remedy}") from error
+        raise SettingsError(f"cannot listen on {format_address(host, port)}: {error.strerror}: {remedy}") from error
 
 
 async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:

@@ -10,6 +10,7 @@ from ivr.errors import SettingsError
 from ivr.health.monitor import HealthMonitor
 from ivr.metrics.page_server import PageServer
 from ivr.precedence import background
+from ivr.validation.networks import format_address
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ async def start_health_service(app: App) -> HealthService:
             with background():
                 await server.start(host, port)
         except OSError as error:
-            raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror}: change port in [health]") from error
+            raise SettingsError(
+                f"cannot listen on {format_address(host, port)}: {error.strerror}: change port in [health]"
+            ) from error
     task = asyncio.create_task(app.health_monitor.run_forever())
     return HealthService(monitor=app.health_monitor, task=task, server=server)

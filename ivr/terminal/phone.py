@@ -12,6 +12,7 @@ from ivr.terminal.fake_asterisk import AgiRequest, FakeAsterisk
 from ivr.terminal.handset import PhoneOptions, Screen, TerminalHandset
 from ivr.terminal.keyboard import Keyboard
 from ivr.terminal.sound import Loudspeaker, player_command
+from ivr.validation.networks import format_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ async def dial(number: str, identity: PhoneIdentity, address: tuple[str, int], o
     except OSError as error:
         host, port = address
         raise CallFailed(
-            f"no service answers at {host}:{port}: start it with 'ivr serve' ({describe_error(error)})"
+            f"no service answers at {format_address(host, port)}: start it with 'ivr serve' ({describe_error(error)})"
         ) from error
     finally:
         keyboard.close()

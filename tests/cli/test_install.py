@@ -308,6 +308,17 @@ def test_socket_has_the_addresses_of_the_settings(ivr: Ivr, installed_root: Path
     assert re.findall(r"^ListenStream=(.*)$", text, re.MULTILINE) == ["127.0.0.1:4600", "[::1]:8080"]
 
 
+@pytest.mark.parametrize(
+    ("host", "called"), [("::1", "[::1]:4573"), ("::", "[::1]:4573"), ("0.0.0.0", "127.0.0.1:4573")]
+)
+def test_dialplan_calls_the_service_where_it_listens(ivr: Ivr, installed_root: Path, host: str, called: str) -> None:
+    toml = installed_root / "etc/ivr/ivr.toml"
+    toml.write_text(toml.read_text().replace("port = 4573", f'host = "{host}"\nport = 4573'))
+    ivr("install", "--root", str(installed_root))
+    conf = (installed_root / "etc/asterisk/ivr/secret.conf").read_text()
+    assert f"IVR_FASTAGI_ADDRESS => {called}\n" in conf
+
+
 def test_the_unit_has_no_placeholder_left(installed_root: Path) -> None:
     text = (installed_root / "etc/systemd/system/ivr.service").read_text()
     assert not re.search(r"@[A-Z]+@", text + (installed_root / "etc/systemd/system/ivr.socket").read_text())

@@ -401,6 +401,29 @@ def test_ari_dialplan_without_ari_settings_is_reported(doctor: DoctorFixture) ->
     doctor.assert_finding("not running: res_ari_channels", "module load res_ari_channels.so")
 
 
+@pytest.mark.parametrize(
+    ("listening", "called", "right"),
+    [
+        ("::1", "127.0.0.1:4573", "[::1]:4573"),
+        ("10.1.0.5", "127.0.0.1:4573", "10.1.0.5:4573"),
+        ("127.0.0.1", "[::1]:4573", "127.0.0.1:4573"),
+        ("0.0.0.0", "[::1]:4573", "127.0.0.1:4573"),
+        ("::1", "[0:0::1]:4573", ""),
+        ("0.0.0.0", "10.1.0.5:4573", ""),
+        ("10.1.0.5", "voicemail.example:4573", ""),
+    ],
+)
+def test_dialplan_that_calls_where_the_service_does_not_listen_is_reported(
+    doctor: DoctorFixture, listening: str, called: str, right: str
+) -> None:
+    doctor.settings["fastagi"] = {"host": listening}
+    doctor.asterisk.variables["IVR_FASTAGI_ADDRESS"] = called
+    if right:
+        doctor.assert_finding(f"it calls the service at {called}", f"IVR_FASTAGI_ADDRESS => {right}")
+    else:
+        assert not [one for one in doctor.problems() if one.check == "dialplan"]
+
+
 @pytest.mark.parametrize(("name", "what"), [("IVR_FASTAGI_ADDRESS", "the service at no address"),
                                             ("IVR_TAKES_FOLDER", "records to no folder")])  # fmt: skip
 def test_missing_dialplan_global_is_reported(doctor: DoctorFixture, name: str, what: str) -> None:

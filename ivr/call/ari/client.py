@@ -24,6 +24,7 @@ from ivr.call.ari.settings import AriSettings
 from ivr.call.ari.tls import client_context, describe_tls_error
 from ivr.errors import ConnectionLost
 from ivr.local_peer import PeerCheck, connect_checked
+from ivr.validation.networks import format_address
 
 MIN_RECONNECT_DELAY_S = 0.1
 MAX_RECONNECT_DELAY_S = 5.0
@@ -94,7 +95,8 @@ class AriClient:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 checked = await connect_checked(settings.host, settings.port, self._check_peer)
         async with connect(
-            f"{scheme}://{settings.host}:{settings.port}/ari/events{protocol.build_query(app=settings.application)}",
+            f"{scheme}://{format_address(settings.host, settings.port)}/ari/events"
+            f"{protocol.build_query(app=settings.application)}",
             sock=checked,
             ssl=self._tls,
             additional_headers={"Authorization": f"Basic {credentials}"},
@@ -219,7 +221,7 @@ class AriRestClient:
     def _format_request(self, method: str, uri: str) -> bytes:
         lines = [
             f"{method} /ari/{uri} HTTP/1.1",
-            f"Host: {self._host}:{self._port}",
+            f"Host: {format_address(self._host, self._port)}",
             f"Authorization: Basic {self._credentials}",
             "Content-Length: 0",
             "",

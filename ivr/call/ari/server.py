@@ -20,6 +20,7 @@ from ivr.call.ari.settings import AriSettings
 from ivr.call.ari.tls import server_context
 from ivr.call.silent_connections import SilentConnections, peer_address
 from ivr.errors import CallFailed, HungUp, SettingsError
+from ivr.validation.networks import format_address
 
 log = structlog.get_logger()
 
@@ -81,7 +82,7 @@ class AriServer:
             )
         except OSError as error:
             remedy = "change listen_host or listen_port in [ari], and the uri in websocket_client.conf with it"
-            raise SettingsError(f"cannot listen at {host}:{port}: {error.strerror}: {remedy}") from error
+            raise SettingsError(f"cannot listen at {format_address(host, port)}: {error.strerror}: {remedy}") from error
 
     async def stop(self) -> None:
         if self._server:

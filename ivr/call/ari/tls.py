@@ -6,6 +6,7 @@ import ssl
 
 from ivr.call.ari.settings import AriSettings
 from ivr.errors import SettingsError, describe_error
+from ivr.validation.networks import format_address
 
 
 def client_context(settings: AriSettings) -> ssl.SSLContext | None:
@@ -36,7 +37,7 @@ def server_context(settings: AriSettings) -> ssl.SSLContext | None:
 
 def describe_tls_error(error: Exception, settings: AriSettings) -> str:
     """Return why a connection to Asterisk failed, and what to do; "" if TLS is not the reason."""
-    address = f"{settings.host}:{settings.port}"
+    address = format_address(settings.host, settings.port)
     if isinstance(error, ssl.SSLCertVerificationError):
         remedy = "tls_ca in [ari] must be the certificate of Asterisk or of its authority, and host a name in it"
         return f"the certificate of {address} is not accepted ({error.verify_message}): {remedy}"

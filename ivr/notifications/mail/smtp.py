@@ -18,6 +18,7 @@ from ivr.errors import (
 )
 from ivr.notifications.settings import MailSettings
 from ivr.validation.addresses import to_smtp
+from ivr.validation.networks import format_address
 
 TOO_LARGE_REPLY = re.compile(
     r"(552|523)\b|\d{3}[ -]#?[45]\.(2\.3|3\.4)\b"
@@ -76,7 +77,7 @@ class SmtpClient:
         except smtplib.SMTPResponseException as error:
             raise _error_for(error.smtp_code, error.smtp_error) from error
         except (OSError, smtplib.SMTPException) as error:
-            raise NotificationFailed(f"{server.host}:{server.port}: {describe_error(error)}") from error
+            raise NotificationFailed(f"{format_address(server.host, server.port)}: {describe_error(error)}") from error
         finally:
             # The outcome is settled before QUIT; an error there changes nothing.
             with contextlib.suppress(OSError, smtplib.SMTPException):
@@ -92,7 +93,7 @@ class SmtpClient:
                     f"{server.host} rejects the sender {server.sender}: {code} {reply.decode(errors='replace')}"
                 )
         except (OSError, smtplib.SMTPException) as error:
-            raise NotificationFailed(f"{server.host}:{server.port}: {describe_error(error)}") from error
+            raise NotificationFailed(f"{format_address(server.host, server.port)}: {describe_error(error)}") from error
         finally:
             with contextlib.suppress(OSError, smtplib.SMTPException):
                 smtp.quit()
@@ -107,7 +108,7 @@ class SmtpClient:
                 f"{server.host} rejects the login, check mail.username and mail.password: {_reply_text(error)}"
             ) from error
         except (OSError, smtplib.SMTPException) as error:
-            raise NotificationFailed(f"{server.host}:{server.port}: {describe_error(error)}") from error
+            raise NotificationFailed(f"{format_address(server.host, server.port)}: {describe_error(error)}") from error
 
     def _connect(self) -> smtplib.SMTP:
         server = self._settings
