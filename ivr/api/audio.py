@@ -25,8 +25,8 @@ from ivr.api.dependencies import ApiServices
 from ivr.api.direct_route import DirectRoute
 from ivr.api.disconnect import run_while_connected
 from ivr.api.envelope import created, document_revision, expected_revision, request_id, success
-from ivr.api.message_marks import MAX_LABELS
-from ivr.api.messages import IGNORED_MEMBERS, MessageDep, find_message, parse_ids, require_message
+from ivr.api.message_marks import IGNORED_MEMBERS, MAX_LABELS
+from ivr.api.messages import MessageDep, find_message, parse_ids, require_message
 from ivr.api.misspelling import reject_misspelt_members
 from ivr.api.request_body import BodyDep, read_upload
 from ivr.api.zip_archive import require_readable, stream_zip

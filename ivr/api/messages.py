@@ -16,8 +16,7 @@ from ivr.api.dependencies import ApiServices
 from ivr.api.direct_route import DirectRoute
 from ivr.api.disconnect import run_while_connected
 from ivr.api.envelope import CHANGED_MEANWHILE, document_revision, expected_revision, if_match_filter, success
-from ivr.api.message_marks import MessageMarks, parse_marks
-from ivr.api.misspelling import reject_misspelt_members
+from ivr.api.message_marks import MessageMarks, check_change, parse_marks
 from ivr.api.query import (
     ListQueryDep,
     boolean_parameter,
@@ -36,12 +35,6 @@ MAX_BULK_IDS = 10_000
 """Messages that one request may change, and copies that it may make."""
 MAX_RECIPIENTS = 500
 """Boxes to which one request may copy: all copies of a message are stored at once, while calls wait."""
-
-CHANGE_MEMBERS = ("folder", "messages", "source_id", "urgent", "labels")
-"""Members of a body that say what to change."""
-CHANGE_PARAMETERS = ("folder", "pretty_print")
-IGNORED_MEMBERS = ("ui_metadata", "verb", "_method")
-"""Members that clients add to every body."""
 
 router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Messages"], route_class=DirectRoute)
 
@@ -171,7 +164,7 @@ async def change_message(request: Request, principal: CurrentPrincipal, box: Box
     """Change the folder of a message (default `saved`), its marks, or move or copy it to other boxes."""
     check_change(request, body)
     message_id = request.path_params["message_id"]
-    if body.data_or_empty.get("messages", [message_id]) != [message_id]:
+    if {**body.envelope, **body.data_or_empty}.get("messages", [message_id]) != [message_id]:
         violation = {"message": "The path names one message: send many to …/messages"}
         raise InvalidFields({"messages": {"maxItems": violation}})
     marks = parse_marks(body)
@@ -264,22 +257,6 @@ async def delete_message(
     await audit.record(request, principal, AuditAction.DELETED, box, [message.id])
     document = {**serializers.message_document(message), "folder": Folder.DELETED}
     return success(request, document, revision=document_revision(message))
-
-
-def check_change(request: Request, body: Body) -> None:
-    """Raise `InvalidFields` for a body or query that names a change in a way that would be ignored.
-
-    As in Kazoo, a body that names nothing moves messages to `saved`, so a misspelt name would do that too.
-    """
-    reject_misspelt_parameters(request.query_params, CHANGE_PARAMETERS)
-    reject_misspelt_members([name for name in body.envelope if name != "data"], CHANGE_MEMBERS)
-    reject_misspelt_members(body.data_or_empty, CHANGE_MEMBERS)
-    nulls = [name for name in CHANGE_MEMBERS if body.data_or_empty.get(name, "") is None]
-    named = {*body.data_or_empty} - {*IGNORED_MEMBERS}
-    if nulls or (named and not named & {*CHANGE_MEMBERS} and "folder" not in {*request.query_params, *body.envelope}):
-        member = nulls[0] if nulls else "folder"
-        message = "Field is required but missing: only the folder of a message, or its box, can be changed"
-        raise InvalidFields({member: {"required": {"message": message}}})
 
 
 def _reject_second_change(body: Body, current: Folder | None) -> None:

@@ -329,6 +329,11 @@ NOTHING_NAMED: list[tuple[str, Any, str]] = [
     ("", {"data": {"caller_id_name": "Ann"}}, "folder"),
     ("", {"data": {"vm_folder": "deleted"}}, "folder"),
     ("", {"foldr": "deleted"}, "foldr"),
+    ("", {"folder": None}, "folder"),
+    ("", {"source_id": "x"}, "source_id"),
+    ("", {"urgent": True}, "urgent"),
+    ("", {"DATA": {"folder": "deleted"}}, "DATA"),
+    ("", {"ids": ["x"]}, "folder"),
     ("?foldr=deleted", None, "foldr"),
     ("?Folder=deleted", {"data": {}}, "Folder"),
 ]
@@ -354,7 +359,8 @@ async def test_one_request_makes_one_change(rest: RestClient, app: AppFixture, b
     assert "folder" in (await rest.request_error(400, "POST", f"{path}/{message.id}", both))["data"]
     assert "folder" in (await rest.request_error(400, "POST", path, {**both, "messages": [message.id]}))["data"]
     many = {"folder": "saved", "messages": ["202611-other"]}
-    assert "messages" in (await rest.request_error(400, "POST", f"{path}/{message.id}", many))["data"]
+    for body in ({"data": many}, many):
+        assert "messages" in (await rest.request_error(400, "POST", f"{path}/{message.id}", json=body))["data"]
     assert await app.messages(box) == [message]
     document = (await rest.request_ok("GET", f"{path}/{message.id}"))["data"]  # Clients send back what they have read.
     moved = await rest.request_ok("POST", f"{path}/{message.id}", {**document, "source_id": other.id})
