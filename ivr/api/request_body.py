@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from urllib.parse import parse_qs
 
 from fastapi import Depends
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from ivr.api.dependencies import ApiLimits
 from ivr.api.multipart import Base64Decoder, MultipartReader
@@ -148,7 +148,8 @@ class BodyStream:
     """The body of a request in chunks: at most `limit` bytes, and no slower than the limits of the API say."""
 
     def __init__(self, request: Request, limit: int, limits: ApiLimits) -> None:
-        self._stream = request.stream().__aiter__()
+        self._receive = request.receive
+        self._is_complete = False
         self._limit = limit
         self._idle_timeout_s = limits.idle_timeout_s
         self._min_bytes_per_s = limits.min_bytes_per_s
@@ -169,12 +170,11 @@ class BodyStream:
         return b"".join([chunk async for chunk in self.chunks()])
 
     async def _next_chunk(self) -> bytes:
-        while True:
+        """Return the next bytes, empty at the end. Raises `ClientDisconnect`, `PayloadTooLarge`, `BodyTimeout`."""
+        while not self._is_complete:
             try:
                 async with asyncio.timeout_at(self._deadline()):  # `wait_for` would start a task for each chunk.
-                    chunk = await anext(self._stream)
-            except StopAsyncIteration:
-                return b""
+                    chunk = await self._receive_chunk()
             except TimeoutError:
                 limits = f"{self._idle_timeout_s:g} s, or less than {self._min_bytes_per_s} bytes a second"
                 raise BodyTimeout(f"no data received for {limits}: send the request again") from None
@@ -183,6 +183,15 @@ class BodyStream:
                 await self._raise_too_large()
             if chunk:
                 return chunk
+        return b""
+
+    async def _receive_chunk(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        self._is_complete = not message.get("more_body", False)
+        chunk: bytes = message.get("body", b"")
+        return chunk
 
     def _deadline(self) -> float:
         """Return when the next chunk must be there. A byte now and then does not hold a connection for hours."""
@@ -197,9 +206,9 @@ class BodyStream:
             self._limit = DRAIN_FACTOR * limit
             try:
                 async with asyncio.timeout(self._idle_timeout_s):
-                    while self._received_bytes < self._limit:
-                        self._received_bytes += len(await anext(self._stream))
-            except (TimeoutError, StopAsyncIteration):
+                    while self._received_bytes < self._limit and not self._is_complete:
+                        self._received_bytes += len(await self._receive_chunk())
+            except TimeoutError:
                 pass
         raise PayloadTooLarge(limit)
 
