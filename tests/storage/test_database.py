@@ -276,19 +276,48 @@ def test_a_foreign_commit_next_to_an_own_one_is_not_taken_for_it() -> None:
     changes = DirectoryChanges(lambda: state)
     before = changes.fingerprint()
     changes.begin()
+    changes.committing()
     state = header(2)
     changes.committed()
     assert changes.fingerprint() == before, "an own commit, without a change of the directory"
     changes.begin()
+    changes.committing()
     state = header(4)
     changes.committed()
     after = changes.fingerprint()
     assert after != before, "another process has committed between the commit and the look at it"
     state = header(5)
     changes.begin()
+    changes.committing()
     state = header(6)
     changes.committed()
     assert changes.fingerprint() != after, "another process has committed before"
+
+
+def test_an_own_commit_is_known_before_its_thread_has_noted_it() -> None:
+    state = b"\0" * 48
+
+    def commit() -> None:
+        nonlocal state
+        commits = int.from_bytes(state[8:12], sys.byteorder) + 1
+        state = bytes(8) + commits.to_bytes(4, sys.byteorder) + bytes(36)
+
+    changes = DirectoryChanges(lambda: state)
+    before = changes.fingerprint()
+    changes.begin()
+    changes.committing()
+    commit()
+    assert changes.fingerprint() == before, "a request while the thread waits for its turn reads nothing again"
+    changes.committed()
+    assert changes.fingerprint() == before
+    commit()
+    assert changes.fingerprint() != before, "the next commit is that of another process"
+    before = changes.fingerprint()
+    changes.begin()
+    changes.committing()
+    changes.failed()
+    commit()
+    assert changes.fingerprint() != before, "nothing of ours was committed"
 
 
 async def test_rows_of_other_tables_are_not_kept_as_directory(tmp_path: Path) -> None:

@@ -82,12 +82,10 @@ class SqliteDatabase:
     async def write(self, transaction: Transaction[T], *, boxes: Sequence[str] | None = None) -> T:
         """Run `transaction(connection)` in one transaction and return its result; an exception of it rolls it back.
 
-        Raises `StoreBusy`, `DiskFull` or `StoreError` if the file could not be written; nothing has changed then. All
-        changes run one after the other, whatever their `boxes` are.
+        Raises `StoreBusy`, `DiskFull` or `StoreError` if nothing could be written. Changes run one after the other.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        queued = (transaction, future, self._monotonic())
-        self._queue.put((int(is_background()), next(self._queued), queued))
+        self._queue.put((int(is_background()), next(self._queued), (transaction, future, self._monotonic())))
         return await future
 
     async def read(self, query: Transaction[T]) -> T:
@@ -200,7 +198,7 @@ class SqliteDatabase:
             self._commit_batch(batch)
 
     def _commit_batch(self, batch: list[Queued]) -> None:
-        # Skip operations whose caller was cancelled. After this point they are committed even if the caller is gone.
+        # Without those whose caller was cancelled. The others are committed even if the caller is gone meanwhile.
         batch = [queued for queued in batch if not queued[1].cancelled()]
         outcomes: list[Outcome] = []
         try:
@@ -208,9 +206,12 @@ class SqliteDatabase:
             self._writer_connection.execute("BEGIN IMMEDIATE")
             self._directory_changes.begin()
             for transaction, future, _ in batch:
-                outcomes.append((future, *self._run_transaction(transaction)))
-            self._writer_connection.execute("COMMIT")
+                outcomes.append((future, *self._run_transaction(transaction, is_alone=len(batch) == 1)))
+            if self._writer_connection.in_transaction:
+                self._directory_changes.committing()
+                self._writer_connection.execute("COMMIT")
         except (sqlite3.Error, StoreError) as error:
+            self._directory_changes.failed()
             if self._writer_connection.in_transaction:
                 self._writer_connection.execute("ROLLBACK")
             failure = error if isinstance(error, StoreError) else translate_sqlite_error(error)
@@ -251,18 +252,19 @@ class SqliteDatabase:
         """Return device and inode of the file, its write-ahead log and the index of that; None if one is missing."""
         return {path: _file_id(path) for path in (f"{self._path}", f"{self._path}-wal", f"{self._path}-shm")}
 
-    def _run_transaction(self, transaction: Transaction[Any]) -> tuple[Any, Exception | None]:
+    def _run_transaction(self, change: Transaction[Any], *, is_alone: bool) -> tuple[Any, Exception | None]:
         """Return the result of a change, or the error that has rolled it back; errors of the file are raised."""
-        self._writer_connection.execute("SAVEPOINT txn")
+        if not is_alone:
+            self._writer_connection.execute("SAVEPOINT txn")
         try:
-            return transaction(self._writer_connection), None
+            return change(self._writer_connection), None
         except Exception as error:  # Its caller receives it; the batch continues without it.
             if isinstance(error, sqlite3.OperationalError):
                 raise
-            self._writer_connection.execute("ROLLBACK TO txn")
+            self._writer_connection.execute("ROLLBACK" if is_alone else "ROLLBACK TO txn")
             return None, translate_sqlite_error(error) if isinstance(error, sqlite3.Error) else error
         finally:
-            if self._writer_connection.in_transaction:
+            if self._writer_connection.in_transaction and not is_alone:
                 self._writer_connection.execute("RELEASE txn")
 
     # -- connections -------------------------------------------------------------------------------------------

@@ -29,6 +29,8 @@ class DirectoryChanges:
         self._change_fingerprint = change_fingerprint
         self._is_changed = False
         self._before = b""
+        self._unchanged_before: bytes | None = None
+        """The fingerprint before a commit in progress that leaves the directory as it is; None: there is no such."""
         self._known = (b"", b"")
         """The fingerprint of the database, and the earlier one since which the directory is the same. Replaced whole,
         so that the threads need no lock: a pair that the other thread has replaced was true as well."""
@@ -37,10 +39,11 @@ class DirectoryChanges:
         """Return a value that changes with every commit, except those known to have left the directory as it was."""
         current = self._change_fingerprint()
         known, since = self._known
-        if known == current:
-            return since
-        self._known = (current, current)
-        return current
+        if known != current:
+            # The thread that commits may have to wait for this one, between its commit and `committed`.
+            since = since if self._is_our_commit(known, current) else current
+            self._known = (current, since)
+        return since
 
     def watch(self, connection: sqlite3.Connection) -> None:
         """Note each change that the writing connection makes in the directory, by triggers that only it has."""
@@ -59,13 +62,28 @@ class DirectoryChanges:
         """Called when a transaction holds the lock for writing: no other process commits until its end."""
         self._is_changed, self._before = False, self._change_fingerprint()
 
+    def committing(self) -> None:
+        """Called when the transaction has made its changes, before its commit."""
+        self._unchanged_before = None if self._is_changed else self._before
+
     def committed(self) -> None:
         """Called when the transaction is committed."""
         known, since = self._known
         after = self._change_fingerprint()
-        # If another process has committed since, the counter has grown by more.
-        if not self._is_changed and known == self._before and _is_next(self._before, after):
+        if self._is_our_commit(known, after):
             self._known = (after, since)
+        self._unchanged_before = None
+
+    def failed(self) -> None:
+        """Called when the transaction was not committed: the next commit may be that of another process."""
+        self._unchanged_before, self._known = None, (b"", b"")
+
+    def _is_our_commit(self, known: bytes, after: bytes) -> bool:
+        """Return whether a commit of ours, and nothing else, is between two fingerprints, and left the directory.
+
+        If another process has committed since, the counter has grown by more.
+        """
+        return known == self._unchanged_before and _is_next(known, after)
 
     def _note_change(self) -> None:
         self._is_changed = True
