@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ivr.errors import InvalidFields
 
@@ -113,6 +114,10 @@ YIELDING_ACTIONS = frozenset(
 """Actions that have no key where a site gives theirs to another action: it may have done so before they existed."""
 
 
+KeyLayer = tuple[str | None, tuple[tuple[str, str], ...]]
+"""A predefined map, and changes as action and key."""
+
+
 class KeyMap:
     """The keys of one mailbox."""
 
@@ -148,6 +153,20 @@ def merge_layers(layers: Iterable[tuple[str | None, Mapping[str, str]]]) -> KeyM
     key_map = KeyMap(changes)
     _reject_duplicate_keys(key_map)
     return key_map
+
+
+@lru_cache(maxsize=256)
+def merge_valid_layers(system: KeyLayer, box: KeyLayer) -> KeyMap:
+    """Return the keys of two layers; those of the mailbox are left out if they conflict, then those of the account.
+
+    Each call needs one, and a site has few: they are kept.
+    """
+    for layers in ([system, box], [system]):
+        try:
+            return merge_layers((preset, dict(changes)) for preset, changes in layers)
+        except InvalidFields:
+            continue
+    return KeyMap()
 
 
 def _yields(row: KeyBinding, taken: Collection[tuple[str, str]]) -> bool:

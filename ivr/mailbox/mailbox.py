@@ -10,9 +10,8 @@ from zoneinfo import ZoneInfo
 from ivr.audio import wav
 from ivr.clock import Clock
 from ivr.directory.models import Account, User
-from ivr.errors import InvalidFields
 from ivr.mailbox.box_settings import BoxSettings
-from ivr.mailbox.key_map import KeyMap, merge_layers
+from ivr.mailbox.key_map import KeyMap, merge_valid_layers
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.storage.protocols import MessageStore
 from ivr.storage.records import MEGABYTE, Folder, MediaKind
@@ -159,14 +158,8 @@ class Mailbox:
     @cached_property
     def key_map(self) -> KeyMap:
         """The key map. If the layers conflict, the one of the mailbox is ignored, then the one of the account."""
-        system_layer = (self.voicemail_settings.key_map, self.voicemail_settings.keys)
-        box_layer = (self.settings.key_map, self.settings.keys)
-        for layers in ([system_layer, box_layer], [system_layer]):
-            try:
-                return merge_layers(layers)
-            except InvalidFields:
-                continue
-        return KeyMap()
+        voicemail, box = self.voicemail_settings, self.settings
+        return merge_valid_layers((voicemail.key_map, (*voicemail.keys.items(),)), (box.key_map, (*box.keys.items(),)))
 
     def local_time(self, timestamp: float) -> datetime:
         """Convert Unix seconds to the time zone of the mailbox."""

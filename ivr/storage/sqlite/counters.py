@@ -17,6 +17,13 @@ from ivr.storage.database import OWN_ROWS, Database
 from ivr.storage.records import MEGABYTE, BoxMwiCounts, EndpointMwiCounts, Folder, FolderCounts, Message
 from ivr.storage.sqlite import box_users, events, message_rows, removal
 
+_ROW = "(?, ?, ?, ?, ?, ?)"
+_ADD_SQL = (
+    "INSERT INTO folder_counters (account_id, box_id, folder, urgent, messages, bytes) VALUES {}"
+    " ON CONFLICT (box_id, folder, urgent) DO UPDATE"
+    " SET messages = folder_counters.messages + excluded.messages, bytes = folder_counters.bytes + excluded.bytes"
+)
+
 
 def adjust(
     connection: sqlite3.Connection,
@@ -29,12 +36,8 @@ def adjust(
     urgent: bool,
 ) -> None:
     """Change a folder's counters by `messages` and `size_bytes`, both of which may be negative."""
-    connection.execute(
-        "INSERT INTO folder_counters (account_id, box_id, folder, urgent, messages, bytes) VALUES (?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (box_id, folder, urgent) DO UPDATE"
-        " SET messages = folder_counters.messages + excluded.messages, bytes = folder_counters.bytes + excluded.bytes",
-        (account_id, box_id, folder, int(urgent), messages, size_bytes),
-    )
+    values = (account_id, box_id, folder, int(urgent), messages, size_bytes)
+    connection.execute(_ADD_SQL.format(_ROW), values)
 
 
 def adjust_for_message(connection: sqlite3.Connection, message: Message, folder: Folder, delta: int) -> None:
@@ -43,6 +46,15 @@ def adjust_for_message(connection: sqlite3.Connection, message: Message, folder:
         adjust(
             connection, message.account_id, message.box_id, folder, delta, delta * message.bytes, urgent=message.urgent
         )
+
+
+def move_message(connection: sqlite3.Connection, message: Message, folder: Folder) -> None:
+    """Count a message in `folder`, another one, and no longer in its own."""
+    if not message.has_audio:
+        return
+    box, urgent = (message.account_id, message.box_id), int(message.urgent)
+    values = (*box, message.folder, urgent, -1, -message.bytes, *box, folder, urgent, 1, message.bytes)
+    connection.execute(_ADD_SQL.format(f"{_ROW}, {_ROW}"), values)
 
 
 def read_counts(connection: sqlite3.Connection, box_id: str) -> FolderCounts:

@@ -325,8 +325,7 @@ class SqliteMessages:
             " WHERE id = ?",
             (folder, before.folder, now, before.box_id, before.id),
         )
-        counters.adjust_for_message(connection, before, before.folder, -1)
-        counters.adjust_for_message(connection, before, folder, 1)
+        counters.move_message(connection, before, folder)
         if before.has_audio:
             events.enqueue_for_message(connection, TASK_KIND_BY_FOLDER[folder], before, now, reason=reason)
         events.enqueue_mwi(connection, before.account_id, before.box_id, now)
