@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ivr.errors import NotFound
 from ivr.imports import spool
+from ivr.imports.option_notes import storage_notes
 from ivr.imports.spool import SpoolBox
 from ivr.imports.system import SystemBoxes
 from ivr.imports.voicemail_conf import read_voicemail_conf
@@ -34,7 +35,9 @@ class AppVoicemail:
         if not self.spool.is_dir():
             raise NotFound(f"{self.spool} is no folder: name the spool of app_voicemail with --spool")
         conf = read_voicemail_conf(self.conf, self.spool)
-        return SystemBoxes({**dict.fromkeys(spool.list_boxes(self.spool)), **conf.mailboxes}, conf)
+        mailboxes = {**dict.fromkeys(spool.list_boxes(self.spool)), **conf.mailboxes}
+        has_messages = any(self.spool.glob("*/*/*/msg*.txt"))
+        return SystemBoxes(mailboxes, conf, storage_notes(conf, spool_has_messages=has_messages))
 
     def read_content(self, number: str, context: str) -> SpoolBox:
         """Read the folder of a mailbox."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ivr.errors import BadInput
+from ivr.imports.option_notes import describe_option
 from ivr.imports.system import DefinedMailbox, Note, NoteLevel, SourceMailbox
 from ivr.imports.voicemail_conf import ConfMailbox, VoicemailConf
 from ivr.mailbox.box_settings import leave_out_invalid
@@ -35,52 +36,8 @@ MAIL_VARIABLES = {
     "VM_DATE": "{{ date_called.local }}",
 }
 """What stands in our templates for a variable of app_voicemail's."""
-EXPECTED_VALUES = {
-    "nextaftercmd": "yes",
-    "messagewrap": "",
-    "searchcontexts": "no",
-    "usedirectory": "",
-    "attachextrecs": "no",
-    "forward_urgent_auto": "no",
-    "tempgreetwarn": "",
-    "volgain": "",
-    "cidinternalcontexts": "",
-    "directoryintro": "",
-    "backupdeleted": "",
-}
-"""Options without an equivalent. A value that means the same as here needs no note; "": every value differs."""
-REMARKS = {
-    "sayduration": "the key # of the message menu says the length",
-    "saydurationm": "the key # of the message menu says the length",
-    "backupdeleted": "deleted messages stay in the folder deleted for days (retention.deleted_days)",
-    "volgain": "the volume of a mail's audio is not changed",
-    "dialout": "owners cannot dial other numbers from the menu",
-    "externnotify": "set notifications.program (docs/notifications.md)",
-    "externpass": "set pins.change_program, which gets the PIN on its standard input (docs/notifications.md)",
-    "externpassnotify": "set pins.change_program, which gets the PIN on its standard input (docs/notifications.md)",
-    "externpasscheck": "set pins.check_program: exit code 0 accepts a PIN (docs/notifications.md)",
-    "pagersubject": "short mails are made of templates (docs/notifications.md)",
-    "pagerbody": "short mails are made of templates (docs/notifications.md)",
-    "serveremail": "set mail.sender",
-    "fromstring": "set mail.sender",
-    "mailcmd": "mail is sent over SMTP: set mail.host",
-    "minsecs": "set min_message_size of the account, in milliseconds",
-    "maxlogins": "set max_login_attempts of the account",
-    "minpassword": "set min_pin_length of the account",
-    "alias": "the directory finds the names of mailbox and owner",
-    "format": "",
-    "skipms": "",
-}
-SILENT_OPTIONS = frozenset(
-    {
-        *("attach", "attachfmt", "saycid", "envelope", "delete", "maxmsg", "maxsecs", "maxsilence", "tz", "language"),
-        *("locale", "leaveurgent", "forcename", "forcegreetings", "passwordlocation", "aliasescontext", "charset"),
-        *("format", "skipms", "operator", "pollmailboxes", "pollfreq", "silencethreshold", "emaildateformat"),
-        *("hidefromdir", "moveheard", "maxgreet", "exitcontext", "callback", "emailsubject", "emailbody"),
-        *("pagerdateformat", "review", "odbcstorage", "odbctable"),
-    }
-)
-"""Options that are taken over, need no place here, or have a note of their own."""
+CLOCK_LETTERS = {"12h": frozenset("IlpP"), "24h": frozenset("HkRT")}
+"""What in the format of [zonemessages] says the hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +106,6 @@ def map_box(
     return MappedBox(PeopleRow(0, account, user, entry), notes, None if generates else pin, generates)
 
 
-def general_notes(conf: VoicemailConf) -> list[Note]:
-    """Return notes about [general] whose options have no place here."""
-    notes = [Note("", NoteLevel.WARNING, text) for text in conf.warnings]
-    for option, value in conf.general.items():
-        if text := _describe_option(option, value):
-            notes.append(Note("", NoteLevel.WARNING, f"[general] {text}"))
-    return notes
-
-
 def _user_fields(fullname: str, language: str, emails: list[str], warn: Any) -> dict[str, Any]:
     fields: dict[str, Any] = {"email": emails[0]} if emails else {}
     if fullname:
@@ -201,9 +149,20 @@ def _box_fields(box: ConfMailbox, conf: VoicemailConf, stored_messages: int, war
     if attached := box.options.get("attachfmt"):
         fields["media_extension"] = "wav" if attached in ("wav", "wav49", "WAV") else "mp3"
     for option, value in box.own_options.items():
-        if text := _describe_option(option, value):
+        if text := describe_option(option, value):
             warn(text)
+    if box.is_on("operator") and "exit_context" not in fields:
+        warn("operator: set operator_context, whose extension operator_number the key 0 leads to (docs/dialplan.md)")
+    _note_mail_language(box, warn)
     return fields
+
+
+def _note_mail_language(box: ConfMailbox, warn: Any) -> None:
+    """The dates of mails are in the language of the user here, which `locale` does not change."""
+    locale = re.split(r"[_.@]", box.options.get("locale", ""))[0].lower()
+    language = re.split(r"[_-]", box.options.get("language", ""))[0].lower()
+    if locale not in ("", "c", "posix", language):
+        warn(f"locale={box.options['locale']}: mails are in the language of the user: set language")
 
 
 def _add_numbers(box: ConfMailbox, fields: dict[str, Any], stored_messages: int, warn: Any) -> None:
@@ -272,6 +231,10 @@ def _add_time_zone(zone: str, conf: VoicemailConf, fields: dict[str, Any], warn:
         fields["timezone"] = time_zone(name)
     except BadInput as error:
         warn(f"tz={zone}: {error}")
+    hours = set(re.sub(r"'[^']*'", "", conf.zone_formats.get(zone, "")))
+    for clock, letters in CLOCK_LETTERS.items():
+        if hours & letters:
+            fields["clock"] = clock
 
 
 def _aliases(box: ConfMailbox, conf: VoicemailConf, warn: Any) -> list[str]:
@@ -333,14 +296,3 @@ def _weak_pin(password: str, weakness: str, rules: PinRules, fields: dict[str, A
     else:
         warn(f"its password is easy to guess ({weakness})")
     return password
-
-
-def _describe_option(option: str, value: str) -> str:
-    """Return what is to be said about an option; "" if nothing."""
-    if option in SILENT_OPTIONS or option.startswith(("vm-", "listen-control", "imap", "adsi", "smdi", "tps_")):
-        return ""
-    expected = EXPECTED_VALUES.get(option)
-    if expected and value.strip().lower() == expected:
-        return ""
-    remark = REMARKS.get(option)
-    return f"{option}={value}: {remark}" if remark else f"{option}={value}: has no equivalent"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ivr.errors import BadInput, NotFound
+from ivr.validation.text import reject_utf16
 
 MAX_INCLUDE_DEPTH = 10
 MAX_FILES = 1000
@@ -182,7 +183,7 @@ def _read_regular(path: Path) -> bytes:
             raise BadInput(f"{path} is not a file: it is not read")
         if found.st_size > MAX_FILE_BYTES:
             raise BadInput(f"{path} has more than {MAX_FILE_BYTES // 1_000_000} MB: it is no configuration file")
-        return file.read(MAX_FILE_BYTES)
+        return reject_utf16(file.read(MAX_FILE_BYTES), path)
 
 
 def _without_comments(content: bytes) -> Iterator[tuple[int, str]]:

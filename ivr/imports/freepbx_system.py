@@ -20,6 +20,7 @@ from ivr.imports.system import Note, NoteLevel, SourceMailbox, SystemBoxes
 from ivr.imports.voicemail_conf import ConfMailbox
 from ivr.provisioning import freepbx as bulk_handler
 from ivr.storage.sources import astdb, mysql_dump
+from ivr.validation.text import reject_utf16
 
 FREEPBX = "freepbx"
 FAMILY = "AMPUSER"
@@ -126,14 +127,17 @@ def _read_dump(path: Path) -> dict[str, Extension]:
 
 
 def _read_bulk_file(path: Path) -> dict[str, Extension]:
-    content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    content = reject_utf16(path.read_bytes(), path).removeprefix(b"\xef\xbb\xbf")
     try:
         reader = csv.DictReader(io.StringIO(content.decode("utf-8"), newline=""), strict=True)
         columns = reader.fieldnames or ()
         if not bulk_handler.is_header(columns):
             raise BadInput(f"{path} has not the columns of FreePBX's bulk handler: export extensions, as CSV")
         rows = list(reader)
-    except (csv.Error, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise BadInput(f"{path}, line {line}, is not UTF-8: store the file as UTF-8, and name that file") from None
+    except csv.Error as error:
         raise BadInput(f"{path} cannot be read as CSV: {error}") from None
     if cut := [row for row in rows if None in row or None in row.values()]:
         raise BadInput(f"{path}: the row of extension {cut[0].get('extension')} has not all columns: export it again")

@@ -13,9 +13,9 @@ from ivr.directory.models import Account
 from ivr.errors import BadInput, Conflict, InvalidAudio, NotFound
 from ivr.ids import IdGenerator
 from ivr.imports.box_import import BoxImport
-from ivr.imports.box_mapping import general_notes
 from ivr.imports.import_target import ImportTarget, source_id
 from ivr.imports.message_import import MessageImport
+from ivr.imports.option_notes import general_notes
 from ivr.imports.report import BoxReport, ImportReport
 from ivr.imports.source import ImportOptions, Source, SourceBox, read_source
 from ivr.imports.system import Note, NoteLevel, SourceContent, SourceMessage, VoicemailSystem

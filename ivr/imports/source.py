@@ -130,6 +130,11 @@ def read_source(system: VoicemailSystem, options: ImportOptions, accounts: Seque
         for key, is_usable in names.items()
         if not is_usable and (not options.boxes or key in options.boxes)
     ]
+    source.notes += [
+        Note("", NoteLevel.WARNING, f"alias {', '.join(aliases)} of {target}: no such box is defined")
+        for target, aliases in found.conf.aliases.items()
+        if not found.mailboxes.get(target)
+    ]
     account_by_context = _map_contexts(_contexts_of(chosen), options.contexts, accounts, source)
     for key in chosen:
         number, _, context = key.rpartition("@")

@@ -10,7 +10,7 @@ from typing import Any
 
 from ivr.audio.asterisk_recording import read_start
 from ivr.errors import BadInput, InvalidAudio
-from ivr.imports.config_file import ConfigFile, ConfigLine, decode_line, read_config
+from ivr.imports.config_file import ConfigFile, ConfigLine, ConfigSection, decode_line, read_config
 
 GENERAL = "general"
 ZONE_MESSAGES = "zonemessages"
@@ -19,6 +19,7 @@ MAX_PASSWORD_FILE_BYTES = 10_000
 MAILBOX_FIELDS = 4
 """Password, name, mail addresses, pager; the options follow."""
 TRUE_WORDS = frozenset({"yes", "true", "y", "t", "1", "on"})
+FALSE_WORDS = frozenset({"no", "false", "n", "f", "0", "off", "0.0"})
 _NUMBER = re.compile(r"[0-9]")
 OLDER_NAMES = {"maxmessage": "maxsecs", "minmessage": "minsecs", "deletevoicemail": "delete"}
 
@@ -106,8 +107,16 @@ def _require_voicemail_conf(config: ConfigFile, path: Path) -> None:
     if not has_boxes and (GENERAL not in names or any(section.lines for section in others)):
         raise BadInput(
             f"{path} is no voicemail.conf: it defines no mailbox such as '2001 => 4716,Rosa Klein',"
-            " and is not [general] alone"
+            f" and is not [general] alone{_letters_remedy(others) if GENERAL in names else ''}"
         )
+
+
+def _letters_remedy(sections: list[ConfigSection]) -> str:
+    name = next(line.name for section in sections for line in section.lines)
+    return (
+        f". If {name!r} is a mailbox: here each has a number, because it is entered at a phone. Give it one in a copy"
+        " of the file, rename its folder in a copy of the spool, and name these with --conf and --spool"
+    )
 
 
 def _read_general(config: ConfigFile, conf: VoicemailConf) -> None:

@@ -52,6 +52,13 @@ def caller_text(text: str) -> str:
     return text
 
 
+def reject_utf16(content: bytes, file: object) -> bytes:
+    """Return the content of a text file. Raises `BadInput` for UTF-16, which Windows writes."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content[:2]:
+        raise BadInput(f"{file} is in UTF-16: store it as UTF-8 (iconv -f UTF-16 -t UTF-8), and name that file")
+    return content
+
+
 def label(text: str) -> str:
     """Return the name under which a message is kept. Raises `BadInput`."""
     if has_control_characters(text):

@@ -74,6 +74,21 @@ def test_other_file_is_no_voicemail_conf(tmp_path: Path, text: str) -> None:
         read_voicemail_conf(tmp_path / "file", tmp_path / "spool")
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (CONF.encode("utf-16"), r"file is in UTF-16: store it as UTF-8"),
+        (b"[general]\nformat=wav\n[default]\nrosa => 4716,Rosa Klein\n", r"If 'rosa' is a mailbox: .* a number"),
+    ],
+)
+def test_conf_that_asterisk_reads_and_ivr_does_not_says_what_to_do(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(BadInput, match=message):
+        read_voicemail_conf(tmp_path / "file", tmp_path / "spool")
+
+
 def test_conf_without_mailboxes_may_have_general_options_and_zones(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("[general]\nformat=wav\n[zonemessages]\nberlin=Europe/Berlin|R\n")
     assert read_voicemail_conf(tmp_path / "file", tmp_path / "spool").general == {"format": "wav"}

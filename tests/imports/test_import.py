@@ -153,6 +153,64 @@ def test_dry_run_shows_what_has_no_place_and_changes_nothing(demo: Ivr, maker: S
     assert parse_json(demo("import", "status", "--json")) == []
 
 
+def test_each_option_without_a_place_is_named(demo: Ivr, maker: SpoolMaker) -> None:
+    """What means the same as here, and what is blank, needs no line."""
+    told = {
+        "listen-control-forward-key=6": "fastforward",
+        "vm-login=custom/login": "sounds.folder",
+        "locale=de_DE.UTF-8": "set language",
+        "emaildateformat=%A": "dates of mails",
+        "silencethreshold=128": "dsp.conf",
+        "smdienable=yes": "has no equivalent",
+        "operator=yes": "operator_context",
+        "tempgreetwarn=off": "always hear",
+    }
+    quiet = (
+        "sendvoicemail=yes",
+        "tempgreetwarn=1",
+        "messagewrap=no",
+        "nextaftercmd=on",
+        "volgain=0.0",
+        "sayduration=F",
+    )
+    lines = "".join(f"{option}\n" for option in (*told, *quiet, "externnotify=", "pagerbody="))
+    general = lines.replace("locale", "charset").replace("operator", "charset").replace("tempgreetwarn=off\n", "")
+    maker.write_conf(
+        f"[general]\naliasescontext=more\n{general}[more]\n9001 => 7777@default\n[default]\n"
+        f"2001 => 4716,Rosa,,,{'|'.join(told)}\n2002 => 4716,Sven,,,{'|'.join(quiet)}|externnotify=|locale=C\n"
+    )
+    report = import_all(demo, maker, "--dry-run", fails=3)
+    rosa, sven = notes(report, "2001@default"), notes(report, "2002@default")
+    for option, text in told.items():
+        assert any(option.partition("=")[0] in line and text in line for line in rosa.splitlines()), option
+    assert sven == ""
+    whole = [note["text"] for note in report["notes"]]
+    assert "alias 9001 of 7777@default: no such box is defined" in whole
+    assert {text.partition("=")[0].removeprefix("[general] ") for text in whole if "=" in text} == {
+        *("listen-control-forward-key", "vm-login", "emaildateformat", "silencethreshold", "smdienable")
+    }
+
+
+@pytest.mark.parametrize("option", ["imapserver=mail.example", "odbcstorage=asterisk"])
+def test_messages_that_are_stored_elsewhere_are_not_silently_left_behind(
+    demo: Ivr, maker: SpoolMaker, option: str
+) -> None:
+    """The dry run of such a site had found no messages, and said that all was taken over."""
+    maker.write_conf(f"[general]\n{option}\n[default]\n2001 => 4716,Rosa\n")
+    found = import_all(demo, maker, "--dry-run", fails=4)["notes"]
+    assert [note["level"] for note in found if option.partition("=")[0] in note["text"]] == ["loss"]
+    maker.message()
+    found = import_all(demo, maker, "--dry-run", fails=3)["notes"]
+    assert [note["level"] for note in found] == ["warning"], "the option may be left over"
+
+
+@pytest.mark.parametrize(("format_text", "clock"), [("'vm-at' IMp", "12h"), ("'digits/at' kM", "24h"), ("Q", None)])
+def test_format_of_a_time_zone_says_the_clock(demo: Ivr, maker: SpoolMaker, format_text: str, clock: str) -> None:
+    maker.write_conf(f"[zonemessages]\nz=UTC|{format_text}\n[default]\n2001 => 4716,Rosa,,,tz=z|review=yes\n")
+    import_all(demo, maker, "--only", "boxes")
+    assert parse_json(demo("box", "show", "2001", "--json")).get("clock") == clock
+
+
 def test_options_become_settings_and_passwords_pins(demo: Ivr, maker: SpoolMaker, tmp_path: Path) -> None:
     maker.write_conf(
         "[general]\nmaxsecs=180\nskipms=3000\n[zonemessages]\nberlin=Europe/Berlin|R\n[default]\n"

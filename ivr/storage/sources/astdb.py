@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from ivr.errors import BadInput, NotFound
+from ivr.validation.text import reject_utf16
 
 SQLITE_MAGIC = b"SQLite format 3\0"
 _SHOWN = re.compile(r"(?P<key>/\S+)\s*: (?P<value>.*?)\s*")
@@ -37,7 +38,7 @@ def _read_database(path: Path) -> dict[str, str]:
 
 
 def _read_text(path: Path) -> dict[str, str]:
-    lines = path.read_text("utf-8", "replace").splitlines()
+    lines = reject_utf16(path.read_bytes(), path).decode("utf-8", "replace").splitlines()
     found = {match["key"]: match["value"] for match in map(_SHOWN.fullmatch, lines) if match}
     if not found:
         raise BadInput(f"{path} is neither astdb.sqlite3 nor the output of 'asterisk -rx \"database show\"'")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ivr.errors import BadInput, NotFound
+from ivr.validation.text import reject_utf16
 
 Row = dict[str, str]
 """The columns of a row; NULL is ""."""
@@ -20,6 +21,8 @@ GZIP_MAGIC = b"\x1f\x8b"
 HEADER = re.compile(rb"^-- (MySQL|MariaDB) dump", re.MULTILINE)
 COMPLETED = b"-- Dump completed"
 HEAD_BYTES = 4096
+_CHARACTER_SET = re.compile(rb"SET NAMES '?(\w+)", re.IGNORECASE)
+_DOUBLE_QUOTES = re.compile(r'^(?:CREATE TABLE|INSERT INTO) "', re.MULTILINE | re.IGNORECASE)
 _CREATE = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?`(?P<table>[^`]+)`\s*\(", re.IGNORECASE)
 _INSERT = re.compile(
     r"(?:INSERT|REPLACE)\s+(?:IGNORE\s+)?INTO\s+`(?P<table>[^`]+)`\s*(?:\((?P<columns>[^)]*)\)\s*)?VALUES\s*",
@@ -98,6 +101,8 @@ def read_tables(path: Path, tables: Collection[str], *, binary: Collection[str] 
             if not named:
                 raise BadInput(f"{path}: it has no definition of table {match['table']}: dump it with one")
             rows.setdefault(match["table"], []).extend(_rows(statement, match.end(), named, path, binary))
+    if not rows and _DOUBLE_QUOTES.search(text):
+        raise BadInput(f"{path} has the names of tables in double quotes: dump without --compatible=ansi")
     if not rows:
         raise NotFound(
             f"{path} has none of the tables {', '.join(sorted(tables))}: is it the dump of another database?"
@@ -112,6 +117,10 @@ def _read(path: Path) -> str:
             content = gzip.decompress(content)
         except (EOFError, OSError) as error:
             raise _cut_off(path, str(error)) from None
+    reject_utf16(content, path)
+    if (names := _CHARACTER_SET.search(content[:HEAD_BYTES])) and not names[1].lower().startswith((b"utf8", b"binary")):
+        character_set = names[1].decode("ascii", "replace")
+        raise BadInput(f"{path} is in {character_set}: dump with --default-character-set=utf8mb4")
     if HEADER.search(content[:HEAD_BYTES]) and COMPLETED not in content[-HEAD_BYTES:]:
         raise _cut_off(path, f"its last line is not '{COMPLETED.decode()}'")
     return content.decode("utf-8", "surrogateescape")

@@ -1,0 +1,110 @@
+"""What a report says about options of voicemail.conf that have no place here, or a place that is not in a mailbox."""
+
+from __future__ import annotations
+
+from ivr.imports.system import Note, NoteLevel
+from ivr.imports.voicemail_conf import FALSE_WORDS, TRUE_WORDS, VoicemailConf
+
+EXPECTED_VALUES = {
+    "nextaftercmd": "yes",
+    "messagewrap": "no",
+    "searchcontexts": "no",
+    "attachextrecs": "no",
+    "forward_urgent_auto": "no",
+    "tempgreetwarn": "yes",
+    "sayduration": "no",
+    "usedirectory": "no",
+    "backupdeleted": "no",
+    "volgain": "no",
+    "smdienable": "no",
+}
+"""Options without a setting here, and the value that means the same as here, which needs no note."""
+REMARKS = {
+    "sayduration": "the key # of the message menu says the length",
+    "saydurationm": "the key # of the message menu says the length",
+    "tempgreetwarn": "owners always hear at sign-in that a temporary greeting without a last day is in use",
+    "backupdeleted": "deleted messages stay in the folder deleted for days (retention.deleted_days)",
+    "volgain": "the volume of a mail's audio is not changed",
+    "dialout": "owners cannot dial other numbers from the menu",
+    "externnotify": "set notifications.program (docs/notifications.md)",
+    "externpass": "set pins.change_program, which gets the PIN on its standard input (docs/notifications.md)",
+    "externpassnotify": "set pins.change_program, which gets the PIN on its standard input (docs/notifications.md)",
+    "externpasscheck": "set pins.check_program: exit code 0 accepts a PIN (docs/notifications.md)",
+    "pagersubject": "short mails are made of templates (docs/notifications.md)",
+    "pagerbody": "short mails are made of templates (docs/notifications.md)",
+    "pagerfromstring": "set mail.sender",
+    "emaildateformat": "dates of mails have the form of the user's language",
+    "pagerdateformat": "dates of mails have the form of the user's language",
+    "serveremail": "set mail.sender",
+    "fromstring": "set mail.sender",
+    "mailcmd": "mail is sent over SMTP: set mail.host",
+    "minsecs": "set min_message_size of the account, in milliseconds",
+    "maxlogins": "set max_login_attempts of the account",
+    "minpassword": "set min_pin_length of the account",
+    "alias": "the directory finds the names of mailbox and owner",
+    "silencethreshold": "Asterisk's level of silence applies (silencethreshold in dsp.conf)",
+    "listen-control-forward-key": "set the key fastforward of the key map (keys of the mailbox or the account)",
+    "listen-control-reverse-key": "set the key rewind of the key map (keys of the mailbox or the account)",
+    "listen-control-pause-key": "set the key pause of the key map (keys of the mailbox or the account)",
+    "listen-control-restart-key": "set the key replay of the key map (keys of the mailbox or the account)",
+    "listen-control-stop-key": "every key of the message menu ends the playback",
+}
+SOUND_REMARK = "recordings of your own have the place of ours in a folder: set sounds.folder (docs/languages.md)"
+SOUND_OPTIONS = ("vm-", "directoryintro")
+"""How options begin that name a sound file."""
+SILENT_OPTIONS = frozenset(
+    {
+        *("attach", "attachfmt", "saycid", "envelope", "delete", "maxmsg", "maxsecs", "maxsilence", "tz", "language"),
+        *("locale", "leaveurgent", "forcename", "forcegreetings", "passwordlocation", "aliasescontext", "charset"),
+        *("format", "skipms", "operator", "pollmailboxes", "pollfreq", "sendvoicemail"),
+        *("hidefromdir", "moveheard", "maxgreet", "exitcontext", "callback", "emailsubject", "emailbody"),
+        *("review", "odbcstorage", "odbctable", "odbc_audio_on_disk", "pbxskip"),
+        *("expungeonhangup", "authuser", "authpassword", "opentimeout", "closetimeout", "readtimeout", "writetimeout"),
+    }
+)
+"""Options that are taken over, need no place here, or have a note of their own."""
+SILENT_BEGINNINGS = ("imap", "tps_")
+"""How options begin that have a note of their own or say how app_voicemail works inside."""
+
+
+def describe_option(option: str, value: str) -> str:
+    """Return what is to be said about an option; "" if nothing."""
+    if option in SILENT_OPTIONS or option.startswith(SILENT_BEGINNINGS):
+        return ""
+    if not value.strip() or _plain(value) == EXPECTED_VALUES.get(option):
+        return ""
+    remark = SOUND_REMARK if option.startswith(SOUND_OPTIONS) else REMARKS.get(option)
+    return f"{option}={value}: {remark or 'has no equivalent'}"
+
+
+def general_notes(conf: VoicemailConf) -> list[Note]:
+    """Return notes about [general] whose options have no place here."""
+    notes = [Note("", NoteLevel.WARNING, text) for text in conf.warnings]
+    for option, value in conf.general.items():
+        if text := describe_option(option, value):
+            notes.append(Note("", NoteLevel.WARNING, f"[general] {text}"))
+    return notes
+
+
+def storage_notes(conf: VoicemailConf, *, spool_has_messages: bool) -> list[Note]:
+    """Return notes about messages that app_voicemail stores in other places than the spool.
+
+    An option may be left over from an earlier installation: what counts is whether the spool has messages.
+    """
+    level = NoteLevel.WARNING if spool_has_messages else NoteLevel.LOSS
+    in_imap = [box.own_options for box in conf.mailboxes.values() if box.own_options.get("imapuser")]
+    notes = []
+    if conf.general.get("imapserver") or conf.general.get("imapuser") or in_imap:
+        notes.append(Note("", level, "imapserver, imapuser: messages in IMAP are not read (docs/moving-in.md)"))
+    if storage := conf.general.get("odbcstorage"):
+        remedy = "are read with --messages-table, and --database or --dump (docs/moving-in.md)"
+        notes.append(Note("", level, f"odbcstorage={storage}: messages that app_voicemail stores over ODBC {remedy}"))
+    return notes
+
+
+def _plain(value: str) -> str:
+    """Return yes or no for what Asterisk takes for it, and a number without a volume as no."""
+    word = value.strip().lower()
+    if word in TRUE_WORDS:
+        return "yes"
+    return "no" if word in FALSE_WORDS else word
