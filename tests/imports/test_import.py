@@ -155,7 +155,7 @@ def test_dry_run_shows_what_has_no_place_and_changes_nothing(demo: Ivr, maker: S
 
 def test_each_option_without_a_place_is_named(demo: Ivr, maker: SpoolMaker) -> None:
     """What means the same as here, and what is blank, needs no line."""
-    told = {
+    remarks = {
         "listen-control-forward-key=6": "fastforward",
         "vm-login=custom/login": "sounds.folder",
         "locale=de_DE.UTF-8": "set language",
@@ -173,15 +173,15 @@ def test_each_option_without_a_place_is_named(demo: Ivr, maker: SpoolMaker) -> N
         "volgain=0.0",
         "sayduration=F",
     )
-    lines = "".join(f"{option}\n" for option in (*told, *quiet, "externnotify=", "pagerbody="))
+    lines = "".join(f"{option}\n" for option in (*remarks, *quiet, "externnotify=", "pagerbody="))
     general = lines.replace("locale", "charset").replace("operator", "charset").replace("tempgreetwarn=off\n", "")
     maker.write_conf(
         f"[general]\naliasescontext=more\n{general}[more]\n9001 => 7777@default\n[default]\n"
-        f"2001 => 4716,Rosa,,,{'|'.join(told)}\n2002 => 4716,Sven,,,{'|'.join(quiet)}|externnotify=|locale=C\n"
+        f"2001 => 4716,Rosa,,,{'|'.join(remarks)}\n2002 => 4716,Sven,,,{'|'.join(quiet)}|externnotify=|locale=C\n"
     )
     report = import_all(demo, maker, "--dry-run", fails=3)
     rosa, sven = notes(report, "2001@default"), notes(report, "2002@default")
-    for option, text in told.items():
+    for option, text in remarks.items():
         assert any(option.partition("=")[0] in line and text in line for line in rosa.splitlines()), option
     assert sven == ""
     whole = [note["text"] for note in report["notes"]]
