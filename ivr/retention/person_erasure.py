@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ivr.errors import BadInput
+from ivr.errors import BadInput, StoreError
 from ivr.mailbox.caller_id import NumberPlan, dial_forms, identify
 from ivr.mailbox.renditions import AudioRenditions
 from ivr.retention.worker import RetentionWorker
@@ -59,7 +59,10 @@ class PersonErasure:
         return await self._store.find(query)
 
     async def erase(self, query: PersonQuery) -> ErasureReport:
-        """Remove everything that is stored about a person, but calls that are in progress."""
+        """Remove everything that is stored about a person, but calls that are in progress.
+
+        Raises `StoreError` while the store of recordings does not answer; all rows are erased then.
+        """
         found = content = await self._store.find(query)
         messages = renditions = 0
         for _ in range(MAX_PASSES):
@@ -71,11 +74,18 @@ class PersonErasure:
             content = await self._store.find(query)
             if not content.messages:
                 break
-        while await self._retention_worker.unlink_pending():
-            pass
         await self._retention_worker.purge_search_words()
         await self._store.truncate_log()
+        await self._unlink_files()
         return ErasureReport(found, messages, renditions)
+
+    async def _unlink_files(self) -> None:
+        try:
+            while await self._retention_worker.unlink_pending():
+                pass
+        except StoreError as error:
+            what = "all rows are erased, and the retention worker removes the recordings once their store answers"
+            raise StoreError(f"{what}: {error}") from error
 
     async def _forget_renditions(self, content: PersonContent) -> int:
         recordings = [self._audio_paths(message) for message in (*content.messages, *content.forwarded)]

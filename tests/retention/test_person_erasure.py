@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from ivr.audio.formats import by_name
-from ivr.errors import BadInput
+from ivr.errors import BadInput, StoreError
 from ivr.mailbox.caller_id import NumberPlan
 from ivr.retention.person_erasure import number_matcher
 from ivr.storage.records import Forwarder, MediaKind, PersonQuery, TaskKind
 from tests.support.app_fixture import AppFixture
+from tests.support.s3_server import S3Server
 
 
 def query(app: AppFixture, *callers: str, user: str | None = None) -> PersonQuery:
@@ -65,6 +66,24 @@ async def test_cached_audio_and_light_go_with_the_person(app: AppFixture) -> Non
     assert [task.target for task in tasks if task.kind is TaskKind.PHONE_MWI] == ["alice"]
     assert (await app.container.messages.counts(other.id)).new == 1
     assert await app.container.messages.used_bytes(other.id) == remaining.bytes
+
+
+@pytest.mark.object_store
+async def test_recordings_of_person_leave_the_store_once_it_answers(app: AppFixture, s3_server: S3Server) -> None:
+    own, other = await app.create_box("1000", app.alice), await app.create_box("1001", app.bob)
+    await app.activate_recordings(own, MediaKind.UNAVAILABLE)
+    [*_, remaining] = [
+        await app.create_message(box, caller=caller) for box, caller in ((own, "7"), (other, "55"), (other, "8"))
+    ]
+    s3_server.fail()
+    with pytest.raises(StoreError, match=r"all rows are erased, .* start the object store"):
+        await app.container.person_erasure.erase(query(app, "55", user=app.alice.id))
+    assert await app.messages(own) == []
+    s3_server.fault = None
+    await app.container.retention_worker.unlink_pending()
+    assert list(s3_server.objects) == [f"data/{other.account_id}/vm/{remaining.recording}.wav"]
+    cache = app.container.recordings.message_path("x", "y").parents[2]
+    assert [path.stem for path in cache.rglob("*.wav")] == [remaining.recording], "nor is it in the cache of the node"
 
 
 async def test_forwarded_message_stays_without_forwarder_and_intro(app: AppFixture) -> None:

@@ -14,7 +14,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from ivr.audio import wav
-from ivr.errors import NotFound, PastRetention
+from ivr.errors import NotFound, PastRetention, StoreError
 from ivr.mailbox.takes import TakeSource
 from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.retention.consistency_check import DEFAULT_LIMITS, ConsistencyCheck, ScanLimits
@@ -35,6 +35,7 @@ from ivr.storage.records import (
 from ivr.storage.sqlite import retention as statements
 from ivr.storage.sqlite.retention import SqliteRetention
 from tests.support.app_fixture import AppFixture
+from tests.support.s3_server import S3Server
 from tests.support.scripted_call import Press
 
 INTERVAL_S = 3600
@@ -119,6 +120,22 @@ async def test_message_is_purged_thirty_days_after_retention(app: AppFixture) ->
     assert not audio_path(app, message).exists()
     with pytest.raises(NotFound):
         await app.container.messages.get(box.id, message.id, 0)
+
+
+@pytest.mark.object_store
+async def test_purged_message_leaves_the_object_store_once_that_answers(app: AppFixture, s3_server: S3Server) -> None:
+    box = await app.create_box()
+    purged, other = await app.create_message(box), await app.create_message(box)
+    await app.container.messages.soft_delete(box.id, [purged.id])
+    app.clock.advance(s=8 * DAY_S)
+    s3_server.fail()
+    with pytest.raises(StoreError, match="start the object store"):
+        await run_retention(app)
+    assert [purged.recording in key for key in sorted(s3_server.objects)].count(True) == 1
+    s3_server.fault = None
+    await run_retention(app)
+    assert list(s3_server.objects) == [f"data/{box.account_id}/vm/{other.recording}.wav"]
+    assert [tombstone["pending_unlinks"] for tombstone in await tombstones(app)] == [None]
 
 
 async def test_deleted_message_is_purged_after_thirty_days_and_seven_more(app: AppFixture) -> None:
