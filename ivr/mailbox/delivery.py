@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -176,7 +176,7 @@ class Delivery:
             return await self._commit_copy(
                 message, await self._clone(message, destination), suppress_notifications=suppress_notifications
             )
-        payload, original = take.payload or {}, _strip_intro(message)
+        payload, original = take.payload or {}, message.without_intro()
         for further in copies_for:
             copy_id = _copy_id(payload["message_id"], further)
             with _log_failed_copy(copy_id, further):
@@ -237,6 +237,14 @@ class Delivery:
         """Begin to fetch the audio of a message that is about to be played."""
         self._recordings.prefetch(*self.audio_paths(message))
 
+    def prefetch_found(self, find_messages: Callable[[], Awaitable[Iterable[Message]]]) -> None:
+        """Begin to find messages that will probably be played, and to fetch their audio, where that takes time."""
+
+        async def find_paths() -> list[Path]:
+            return [path for message in await find_messages() for path in self.audio_paths(message)]
+
+        self._recordings.prefetch_found(find_paths)
+
     async def commit(self, message: Message, take_id: str | None = None, **options: Unpack[AddOptions]) -> None:
         """Insert the row of a message whose audio is stored; delete the audio of messages purged for its quota.
 
@@ -289,10 +297,9 @@ class Delivery:
         return copy
 
     async def _clone(self, message: Message, destination: Mailbox, message_id: str | None = None) -> Message:
-        now = self._clock.now()
         copy = replace(
             message,
-            id=message_id or self._ids.new_message_id(now),
+            id=message_id or self._ids.new_message_id(self._clock.now()),
             account_id=destination.account_id,
             box_id=destination.id,
             folder=Folder.NEW,
@@ -341,9 +348,3 @@ def _copy_id(message_id: str, destination: Mailbox) -> str:
     """Return the id of the copy of a message for a box: always the same, with the month of the message."""
     month = message_id.partition("-")[0]
     return f"{month}-{hashlib.sha256(f'{message_id} {destination.id}'.encode()).hexdigest()[:ID_LENGTH]}"
-
-
-def _strip_intro(message: Message) -> Message:
-    """Remove the intro, which a new one replaces, and the original upload, which is never served behind an intro."""
-    length_ms = message.length_ms - message.intro_ms
-    return replace(message, intro_id=None, intro_ms=0, length_ms=length_ms, upload_type=None)

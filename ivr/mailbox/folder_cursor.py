@@ -86,6 +86,15 @@ class FolderCursor:
         self.advance()
         return True
 
+    async def following_messages(self, limit: int) -> list[Message]:
+        """The messages after the last one visited, at most `limit`. The cursor does not move."""
+        found: list[Message] = []
+        key = self._last_key
+        while len(found) < limit and (message := await self._messages.next_message(self._open_folder, key)):
+            found.append(message)
+            key = message.order
+        return found
+
     async def _fetch_next(self) -> Message | None:
         """The message after the last one visited."""
         message = await self._messages.next_message(self._open_folder, self._last_key)

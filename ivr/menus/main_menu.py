@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from ivr.audio.formats import Sound
 from ivr.errors import IvrError
+from ivr.mailbox.folder_cursor import FolderCursor
 from ivr.menus.compose import Compose
 from ivr.menus.context import OwnerSession
 from ivr.menus.menu import NextStep, OwnerMenu, prompt_for
 from ivr.menus.message_menu import MessageMenu
 from ivr.menus.settings_menu import SettingsMenu
 from ivr.prompts.voice import Prompt
-from ivr.storage.records import Folder, FolderCounts
+from ivr.storage.records import Folder, FolderCounts, Message
 
 MAX_ROUNDS = 4
 """How often the menu is read out before the call ends."""
+
+MAX_PREFETCHED = 3
+"""How many new messages are fetched from the store of recordings before the owner asks for them."""
 
 FOLDERS = {"hear_new": Folder.NEW, "hear_saved": Folder.SAVED, "hear_deleted": Folder.DELETED}
 
@@ -30,6 +34,8 @@ class MainMenu(OwnerMenu):
         while rounds < MAX_ROUNDS:
             rounds += 1
             counts = await self.call.run_while_listening(self._load_counts())
+            if rounds == 1 and counts.new:
+                self.services.delivery.prefetch_found(self._first_new_messages)  # While the counts are said.
             if self._just_signed_in and self._should_autoplay(counts):
                 self._just_signed_in = False
                 await self.say(self._counts_prompt(counts))
@@ -62,6 +68,12 @@ class MainMenu(OwnerMenu):
         await self.services.delivery.pending_deliveries.wait_until_done(self.mailbox.id)
         not_before = self.mailbox.voicemail_settings.retention_cutoff(self.services.clock.now())
         return await self.services.messages.expire_and_count(self.mailbox.account_id, self.mailbox.id, not_before)
+
+    async def _first_new_messages(self) -> list[Message]:
+        now = self.services.clock.now()
+        cursor = await FolderCursor.open(self.services.messages, self.mailbox, Folder.NEW, now)
+        first = await cursor.current_message()
+        return [first, *await cursor.following_messages(MAX_PREFETCHED - 1)] if first else []
 
     def _should_autoplay(self, counts: FolderCounts) -> bool:
         return self.session.own_phone and self.mailbox.settings.new_messages_at_once and counts.new > 0

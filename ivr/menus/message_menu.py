@@ -115,6 +115,7 @@ class MessageMenu(OwnerMenu):
         self._playback = MessagePlayback(
             self, message, self._cursor.message_number, self._folder, partial(self._option_prompts, message, short)
         )
+        self.services.delivery.prefetch_found(partial(self._cursor.following_messages, 1))
         result: KeyResult | NextStep = KeyResult.STAY
         silent_rounds = invalid_keys = 0
         try:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from ivr.audio import asterisk_recording, wav
@@ -110,6 +110,9 @@ class Recordings:
 
     def prefetch(self, *paths: Path) -> None:
         """Recordings are files here already."""
+
+    def prefetch_found(self, find_paths: Callable[[], Awaitable[Sequence[Path]]]) -> None:
+        """Recordings are files here already: nothing is looked for."""
 
     def find_missing(self, paths: Sequence[Path]) -> list[Path]:
         """Return those of the recordings that do not exist."""

@@ -11,14 +11,14 @@ import asyncio
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 import structlog
 
 from ivr.clock import Clock
-from ivr.errors import DiskFull, NotFound
+from ivr.errors import DiskFull, IvrError, NotFound
 from ivr.storage.audio_cache import AudioCache, AudioCacheLimits
 from ivr.storage.audio_folder import (
     FILE_MODE,
@@ -36,6 +36,9 @@ from ivr.storage.settings import MEGABYTE, AudioSettings
 CACHE_FOLDER = "audio-cache"
 MAX_DOWNLOADS = 16
 """At a time. They have threads of their own: a slow store holds up nothing else."""
+
+MAX_PREFETCHES = MAX_DOWNLOADS // 2
+"""Downloads under way at which nothing more is fetched ahead."""
 
 log = structlog.get_logger()
 
@@ -56,6 +59,7 @@ class ObjectRecordings(Recordings):
         self._cache = cache
         self._downloads = ThreadPoolExecutor(MAX_DOWNLOADS, thread_name_prefix="audio-download")
         self._fetching: dict[Path, asyncio.Task[None]] = {}
+        self._searches: set[asyncio.Task[None]] = set()
 
     def copy(self, source: Path, target: Path) -> int:
         """Copy an object within the store, or upload a file. Return its size in bytes."""
@@ -69,10 +73,16 @@ class ObjectRecordings(Recordings):
             await asyncio.gather(*(asyncio.shield(self._start_fetching(path)) for path in missing))
 
     def prefetch(self, *paths: Path) -> None:
-        """Begin to download what is not in the cache."""
+        """Begin to download what is not in the cache, unless many downloads are under way: callers wait for those."""
         for path in paths:
-            if not self._cache.touch(path):
+            if not self._cache.touch(path) and len(self._fetching) < MAX_PREFETCHES:
                 self._start_fetching(path)
+
+    def prefetch_found(self, find_paths: Callable[[], Awaitable[Sequence[Path]]]) -> None:
+        """Begin to find recordings and to download what is not in the cache."""
+        search = asyncio.create_task(self._find_and_prefetch(find_paths))
+        self._searches.add(search)
+        search.add_done_callback(self._searches.discard)
 
     def find_missing(self, paths: Sequence[Path]) -> list[Path]:
         """Return those of the recordings that are not in the bucket: its list and theirs are merged."""
@@ -148,6 +158,12 @@ class ObjectRecordings(Recordings):
             task = self._fetching[path] = asyncio.create_task(self._fetch(path))
             task.add_done_callback(lambda ended: self._end_fetching(path, ended))
         return task
+
+    async def _find_and_prefetch(self, find_paths: Callable[[], Awaitable[Sequence[Path]]]) -> None:
+        try:
+            self.prefetch(*await find_paths())
+        except IvrError as error:  # `fetch` looks for them again, and says what is wrong.
+            log.info("audio.not_prefetched", error=str(error))
 
     async def _fetch(self, path: Path) -> None:
         await asyncio.get_running_loop().run_in_executor(self._downloads, self._download, path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 import pytest
@@ -13,8 +15,8 @@ from ivr.storage.records import MediaKind, Message
 from tests.mailbox.test_delivery import run_recovery
 from tests.menus.test_leave_message import BEEP, GREETING, leave_message
 from tests.support.app_fixture import AppFixture
-from tests.support.s3_server import BUCKET, S3Server
-from tests.support.scripted_call import HangUp, Speak
+from tests.support.s3_server import BUCKET, PATIENCE_S, S3Server
+from tests.support.scripted_call import HangUp, Meanwhile, Press, Speak
 
 pytestmark = pytest.mark.object_store
 
@@ -44,6 +46,34 @@ async def test_message_is_an_object_and_is_fetched_where_it_is_heard(
     phone = await app.run_call([HangUp(during="(message")], endpoint="alice", number="1000")
     assert phone.texts[-1].startswith(f"(message {message.id})")
     assert wav.length_ms(app.container.delivery.audio_paths(message)[0]) == 3000
+
+
+async def test_first_new_messages_are_fetched_while_their_number_is_said(
+    app: AppFixture, box: Mailbox, s3_server: S3Server
+) -> None:
+    messages = [await app.create_message(box, s=3, age_s=10 + n) for n in range(5)]
+    for message in messages:
+        forget_cache(app, message)
+    fetched = Meanwhile("You have five new messages", lambda: wait_until_fetched(s3_server, messages[:3]))
+    await app.run_call([fetched, HangUp(during="Message one")], endpoint="alice", number="1000")
+    assert not s3_server.was_read(key_of(messages[3])), "not the whole folder"
+
+
+async def test_next_message_is_fetched_while_one_plays(app: AppFixture, box: Mailbox, s3_server: S3Server) -> None:
+    messages = [await app.create_message(box, s=3, age_s=10 + n) for n in range(5)]
+    for message in messages[3:]:
+        forget_cache(app, message)
+    third = f"(message {messages[2].id})"
+    fetched = Meanwhile(third, lambda: wait_until_fetched(s3_server, messages[3:4]))
+    steps = [Press("1", during=f"(message {message.id})") for message in messages[:2]]
+    await app.run_call([*steps, fetched, HangUp(during=third)], endpoint="alice", number="1000")
+    assert not s3_server.was_read(key_of(messages[4]))
+
+
+async def wait_until_fetched(server: S3Server, messages: Sequence[Message]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not all(server.was_read(key_of(message)) for message in messages):
+            await asyncio.sleep(0.01)
 
 
 async def test_recording_waits_while_store_is_away_and_is_delivered_once(

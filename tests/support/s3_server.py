@@ -44,6 +44,10 @@ class S3Server:
         """The content of each object of the bucket, by its key."""
         return self.buckets[BUCKET]
 
+    def was_read(self, key: str) -> bool:
+        """Return whether the content of an object was asked for."""
+        return f"GET {key}" in self.requests
+
     def fail(self, status: int = 503, code: str = "SlowDown") -> None:
         """Answer all further requests with an error."""
         self.fault = lambda request: answer_error(request, status, code)

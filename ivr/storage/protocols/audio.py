@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -61,6 +61,12 @@ class AudioStore(Protocol):
 
     def prefetch(self, *paths: Path) -> None:
         """Begin to fetch recordings that will probably be played, without waiting. Errors are left to `fetch`."""
+
+    def prefetch_found(self, find_paths: Callable[[], Awaitable[Sequence[Path]]]) -> None:
+        """Begin to find recordings that will probably be played, and to fetch them, as `prefetch` does.
+
+        Where fetching takes no time, nothing is looked for.
+        """
 
     def find_missing(self, paths: Sequence[Path]) -> list[Path]:
         """Return those of the recordings that the store does not have."""

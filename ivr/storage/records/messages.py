@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 GREGORIAN_OFFSET_S = 62_167_219_200
@@ -97,6 +97,11 @@ class Message:
     def gregorian(self) -> int:
         """The time of the message in seconds since year 0."""
         return self.time + GREGORIAN_OFFSET_S
+
+    def without_intro(self) -> Message:
+        """Return it without intro, and without the original upload, which is never served behind an intro."""
+        length_ms = self.length_ms - self.intro_ms
+        return replace(self, intro_id=None, intro_ms=0, length_ms=length_ms, upload_type=None)
 
     @property
     def has_audio(self) -> bool:
