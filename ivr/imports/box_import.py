@@ -11,8 +11,9 @@ from pathlib import Path
 
 from ivr.directory.models import Account
 from ivr.errors import BadInput
-from ivr.imports.box_mapping import MappedBox, PinRules, map_box
+from ivr.imports.box_mapping import MappedBox, map_box
 from ivr.imports.import_target import source_id
+from ivr.imports.pin_mapping import PinRules
 from ivr.imports.report import BoxReport
 from ivr.imports.source import ImportOptions, Source, SourceBox
 from ivr.imports.system import NoteLevel
@@ -89,7 +90,12 @@ class BoxImport:
                 report.note(NoteLevel.INFO, "the box exists, its settings and its PIN stay as they are")
                 continue
             limits = self._boxes.voicemail_settings_for(box.account)
-            rules = PinRules(options.short_pins, options.weak_pins, limits.min_pin_length)
+            rules = PinRules(
+                options.short_pins,
+                options.weak_pins,
+                min_length=limits.min_pin_length,
+                max_length=limits.max_pin_length,
+            )
             try:
                 mapped[box.key] = map_box(
                     box.definition, source.conf, box.account.name, rules, sum(report.messages.values())
@@ -117,17 +123,17 @@ class BoxImport:
     ) -> None:
         """Create the mailboxes, some in a transaction. Without `run_id` nothing is stored, and all is checked."""
         by_key = {box.key: box for box in source.boxes}
+        accounts = self._accounts_with_longer_pins(by_key, mapped)
         keys = list(mapped)
         for start in range(0, len(keys), BOXES_PER_TRANSACTION):
             chunk = keys[start : start + BOXES_PER_TRANSACTION]
             rows = [replace(mapped[key].row, line=number) for number, key in enumerate(chunk)]
-            accounts = self._accounts_with_longer_pins(by_key, {key: mapped[key] for key in chunk})
             plan = await self._provisioning.plan(PeopleFile(accounts=accounts, rows=rows), self._plan_options)
             failed = {error.line for error in plan.errors}
             for error in plan.errors:
-                if error.line < 0:
-                    raise BadInput(error.message)
-                reports[chunk[error.line]].note(NoteLevel.LOSS, f"the box is not created: {error.message}")
+                named = chunk if error.line < 0 else [chunk[error.line]]
+                for key in named:
+                    reports[key].note(NoteLevel.LOSS, f"the box is not created: {error.message}")
             for number, key in enumerate(chunk):
                 reports[key].created = number not in failed
             if run_id:

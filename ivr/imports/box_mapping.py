@@ -9,11 +9,11 @@ from typing import Any
 
 from ivr.errors import BadInput
 from ivr.imports.option_notes import describe_option
+from ivr.imports.pin_mapping import FIXED_PASSWORD, PinRules, map_pin
 from ivr.imports.system import DefinedMailbox, Note, NoteLevel, SourceMailbox
 from ivr.imports.voicemail_conf import ConfMailbox, VoicemailConf
 from ivr.mailbox.box_settings import leave_out_invalid
-from ivr.mailbox.pin_strength import find_weakness
-from ivr.provisioning.people import BoxEntry, PeopleRow, UserEntry
+from ivr.provisioning.people import GENERATE_PIN, BoxEntry, PeopleRow, UserEntry
 from ivr.validation import addresses, names, numbers
 from ivr.validation.time_zones import time_zone
 
@@ -21,10 +21,6 @@ MAX_MESSAGE_COUNT = 10**6
 """The largest limit that a mailbox can have here."""
 MAX_GREETING_LENGTH = 3600
 """Seconds; 0 is no limit in app_voicemail."""
-MAX_PIN_LENGTH = 30
-"""Digits of a PIN that an account can permit."""
-FIXED_PASSWORD = "-"
-"""In front of a password that its owner may not change."""
 MAIL_VARIABLES = {
     "VM_NAME": "{{ owner.first_name }}",
     "VM_DUR": "{{ voicemail.length }}",
@@ -38,18 +34,6 @@ MAIL_VARIABLES = {
 """What stands in our templates for a variable of app_voicemail's."""
 CLOCK_LETTERS = {"12h": frozenset("IlpP"), "24h": frozenset("HkRT")}
 """What in the format of [zonemessages] says the hour."""
-
-
-@dataclass(frozen=True, slots=True)
-class PinRules:
-    """What becomes of passwords that cannot be taken over as they are.
-
-    `short`: "new" generates another, "none" leaves the mailbox without one. `weak`: "keep", "must-change" or "new".
-    """
-
-    short: str
-    weak: str
-    min_length: int
 
 
 @dataclass
@@ -99,10 +83,10 @@ def map_box(
     emails = _valid_addresses(box.emails, warn)
     if len(emails) > 1:
         fields["notify_email_addresses"] = emails[1:]
-    pin = _pin(box, rules, fields, warn)
+    pin = map_pin(box, rules, fields, warn)
     user = UserEntry(names.to_user_name(box.fullname, number), _user_fields(box.fullname, language, emails, warn))
     entry = BoxEntry(number, user.name, fields, pin)
-    generates = pin == "generate"
+    generates = pin == GENERATE_PIN
     return MappedBox(PeopleRow(0, account, user, entry), notes, None if generates else pin, generates)
 
 
@@ -258,41 +242,3 @@ def _valid_addresses(emails: Collection[str], warn: Any) -> list[str]:
         except BadInput as error:
             warn(f"mail address: {error}")
     return valid
-
-
-def _pin(box: SourceMailbox, rules: PinRules, fields: dict[str, Any], warn: Any) -> str | None:
-    """Return the PIN, "generate" for another one, or None for a mailbox without a PIN."""
-    password = box.password
-    if password.startswith(FIXED_PASSWORD):
-        password = password[1:]
-        fields["pin_changeable"] = False
-    if not password:
-        warn("it has no password: there it may be open to everybody, here only its owner's own phone opens it")
-        fields.pop("pin_changeable", None)
-        return None
-    is_number = password.isascii() and password.isdigit() and rules.min_length <= len(password) <= MAX_PIN_LENGTH
-    if not is_number:
-        fields.pop("pin_changeable", None)
-        if rules.short == "none":
-            warn("its password cannot be a PIN: the mailbox has none, so only its owner's own phone opens it")
-            return None
-        warn("its password cannot be a PIN: another one is generated")
-        fields["pin_must_change"] = True
-        return "generate"
-    lengths = range(rules.min_length, MAX_PIN_LENGTH + 1)
-    if weakness := find_weakness(password, [box.number, *fields["aliases"]], lengths):
-        return _weak_pin(password, str(weakness), rules, fields, warn)
-    return password
-
-
-def _weak_pin(password: str, weakness: str, rules: PinRules, fields: dict[str, Any], warn: Any) -> str:
-    if rules.weak == "new":
-        warn(f"its password is easy to guess ({weakness}): another one is generated")
-        fields["pin_must_change"] = True
-        return "generate"
-    if rules.weak == "must-change" and fields.get("pin_changeable", True):
-        warn(f"its password is easy to guess ({weakness}): its owner is asked for another at the next sign-in")
-        fields["pin_must_change"] = True
-    else:
-        warn(f"its password is easy to guess ({weakness})")
-    return password

@@ -11,9 +11,9 @@ from ivr.audio.telephony_formats import require_ffmpeg
 from ivr.clock import Clock
 from ivr.errors import Conflict, NotFound
 from ivr.imports import spool
-from ivr.imports.box_mapping import FIXED_PASSWORD
 from ivr.imports.export_plan import BoxExportReport, ExportOptions, ExportTarget, plan_messages
 from ivr.imports.mailbox_export import ExportJob, MailboxExport, full_folders
+from ivr.imports.pin_mapping import FIXED_PASSWORD
 from ivr.imports.spool_writer import SpoolWriter
 from ivr.imports.system import NoteLevel
 from ivr.imports.voicemail_conf import VoicemailConf, is_folder_name, read_voicemail_conf

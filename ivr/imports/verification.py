@@ -14,9 +14,9 @@ from typing import Any
 from ivr.audio import wav
 from ivr.directory.models import Account
 from ivr.errors import InvalidAudio, NotFound
-from ivr.imports.box_mapping import FIXED_PASSWORD
 from ivr.imports.import_target import folder_of, source_id
 from ivr.imports.message_import import GREETING_KINDS, stored_caller
+from ivr.imports.pin_mapping import FIXED_PASSWORD
 from ivr.imports.source import ImportOptions, SourceBox, read_source
 from ivr.imports.system import SourceContent, SourceGreeting, SourceMessage, VoicemailSystem
 from ivr.mailbox.boxes import Boxes

@@ -49,10 +49,22 @@ class Mailbox:
         return self.voicemail_settings.max_message_count if own is None else own
 
     @property
+    def max_message_length_ms(self) -> int:
+        """The longest message that a caller leaves."""
+        return 1000 * (self.settings.max_message_length or self.voicemail_settings.max_message_length)
+
+    @property
+    def min_recording_ms(self) -> int:
+        """The shortest recording that is kept. Half of the longest one is enough, else none could be left."""
+        longest_ms = min(self.max_message_length_ms, self.max_greeting_length_ms)
+        return min(self.voicemail_settings.min_message_size, longest_ms // 2)
+
+    @property
     def min_speech_ms(self) -> int:
         """How much speech makes a recording a message; 0: recordings without speech are messages too."""
         own = self.settings.min_speech_ms
-        return self.voicemail_settings.min_speech_ms if own is None else own
+        wanted = self.voicemail_settings.min_speech_ms if own is None else own
+        return min(wanted, self.max_message_length_ms // 2)
 
     @property
     def clock(self) -> str:

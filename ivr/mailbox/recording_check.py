@@ -36,7 +36,7 @@ async def find_shortfall(path: Path, mailbox: Mailbox, purpose: RecordingPurpose
         length_ms = asterisk_recording.length_ms(path)
     except FileNotFoundError:
         length_ms = 0
-    if length_ms < mailbox.voicemail_settings.min_message_size:
+    if length_ms < mailbox.min_recording_ms:
         return Shortfall.TOO_SHORT
     min_speech_ms = mailbox.min_speech_ms
     if not min_speech_ms or purpose not in SPOKEN_PURPOSES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ivr.errors import InvalidFields
 from ivr.mailbox.caller_id import DialForm
@@ -42,7 +42,9 @@ class VoicemailSettings(BaseModel):
         300, description="Maximum length of a greeting or name recorded by phone, in seconds."
     )
     min_message_size: Annotated[int, Field(ge=0, le=60_000)] = Field(
-        500, description="Minimum length of a recording, in milliseconds; a shorter one is discarded. 0: keep all."
+        500,
+        description="Minimum length of a recording, in milliseconds; a shorter one is discarded. 0: keep all. Half of"
+        " the longest recording is always enough.",
     )
     min_speech_ms: Annotated[int, Field(ge=0, le=60_000)] = Field(
         100,
@@ -150,19 +152,34 @@ class VoicemailSettings(BaseModel):
         return self
 
     def merged_with(self, account_settings: Mapping[str, Any]) -> VoicemailSettings:
-        """Return the settings, overridden by those of an account. Raises pydantic's `ValidationError`."""
-        overrides = {name: value for name, value in account_settings.items() if name in VoicemailSettings.model_fields}
-        return VoicemailSettings.model_validate({**self.model_dump(), **overrides}) if overrides else self
+        """Return the settings, overridden by those that an account has stored.
+
+        A setting of the system that has changed since then, or a stricter rule, closes no mailbox: an override that
+        can no longer be used is left out, and where the shortest PIN would be longer than the longest, it is both.
+        """
+        if not (overrides := _known(account_settings)):
+            return self
+        try:
+            return self._with(overrides)
+        except ValidationError as error:
+            wrong = {item["loc"][0] for item in error.errors() if item["loc"]}
+        usable = {**self.model_dump(), **{name: value for name, value in overrides.items() if name not in wrong}}
+        usable["max_pin_length"] = max(int(usable[name]) for name in ("min_pin_length", "max_pin_length"))
+        return VoicemailSettings.model_validate(usable)
+
+    def _with(self, overrides: Mapping[str, Any]) -> VoicemailSettings:
+        return VoicemailSettings.model_validate({**self.model_dump(), **overrides})
 
     def validated_with(self, account_settings: Mapping[str, Any]) -> VoicemailSettings:
-        """As `merged_with`, for settings of an account that are about to be stored. Raises `InvalidFields` too.
+        """As `merged_with`, for settings of an account that are about to be stored.
 
-        Stored ones are not refused, so that calls go on: `Mailbox.key_map` leaves out keys that cannot be used.
+        Raises pydantic's `ValidationError` and `InvalidFields`. Stored ones are not refused, so that calls go on:
+        `Mailbox.key_map` leaves out keys that cannot be used.
         """
         for name, value in account_settings.items():
             if is_switch_for_number(VoicemailSettings, name, value):
                 raise InvalidFields({name: {"type": {"message": NO_NUMBER}}})
-        merged = self.merged_with(account_settings)
+        merged = self._with(_known(account_settings))
         merge_layers([(merged.key_map, merged.keys)])
         return merged
 
@@ -177,3 +194,8 @@ class VoicemailSettings(BaseModel):
         clocks and time zones do not explain, would be the newest message of its mailbox until then.
         """
         return range(self.retention_cutoff(now), int(now) + DAY_S)
+
+
+def _known(account_settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those settings of an account that override the system's."""
+    return {name: value for name, value in account_settings.items() if name in VoicemailSettings.model_fields}

@@ -138,9 +138,7 @@ class Recorder(Menu):
     async def _max_duration_ms(self, mailbox: Mailbox) -> int:
         """Return the limit of the dialplan, else of the mailbox, else of the system."""
         argument_s = self.call.incoming.arguments.max_message_length
-        return 1000 * (
-            argument_s or mailbox.settings.max_message_length or mailbox.voicemail_settings.max_message_length
-        )
+        return 1000 * argument_s if argument_s else mailbox.max_message_length_ms
 
     def _max_silence_ms(self, mailbox: Mailbox) -> int:
         """Return the silence that ends a recording. Kazoo counts it in hits; one hit is a second."""

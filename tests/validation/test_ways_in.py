@@ -15,7 +15,11 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from ivr.errors import BadInput, InvalidFields
-from ivr.imports.box_mapping import PinRules, map_box
+from ivr.imports import box_import
+from ivr.imports.box_mapping import map_box
+from ivr.imports.pin_mapping import PinRules
+from ivr.imports.report import BoxReport
+from ivr.imports.source import ImportOptions, Source, SourceBox
 from ivr.imports.system import DefinedMailbox
 from ivr.imports.voicemail_conf import ConfMailbox, VoicemailConf
 from ivr.mailbox.boxes import to_document
@@ -109,7 +113,7 @@ async def stored_by_import(app: AppFixture, box: Mailbox, key: str, value: objec
     await app.container.boxes.patch(await app.container.boxes.get(box.id), reset(key))
     aliases = tuple(value) if key == "aliases" and isinstance(value, list) else ()
     defined = DefinedMailbox("1000", "acme", "", fields={"name": "box", key: value}, aliases=aliases)
-    mapped = map_box(defined, VoicemailConf(), "demo", PinRules(short="none", weak="keep", min_length=4))
+    mapped = map_box(defined, VoicemailConf(), "demo", PinRules(short="none", weak="keep", min_length=4, max_length=6))
     assert mapped.row.box
     row = replace(mapped.row, user=None, box=replace(mapped.row.box, owner=None))
     stored = await stored_by_file(app, box, key, PeopleFile(rows=[row]))
@@ -274,7 +278,7 @@ async def test_mailbox_of_another_system_is_imported_without_the_settings_that_d
         "own_key": [1, {"a": None}],
     }
     defined = DefinedMailbox("1234", "acme", "4716", "Front desk", fields=fields, aliases=("0042", "_X."))
-    mapped = map_box(defined, VoicemailConf(), "demo", PinRules(short="new", weak="keep", min_length=4))
+    mapped = map_box(defined, VoicemailConf(), "demo", PinRules(short="new", weak="keep", min_length=4, max_length=6))
     plan = await plan_of(app, PeopleFile(rows=[mapped.row]))
     assert plan.errors == []
     [stored] = plan.new_boxes.values()
@@ -323,7 +327,7 @@ async def test_import_takes_over_what_the_rules_accept_and_names_the_rest(
     password, fullname = texts
     box = ConfMailbox("1234", "default", password, fullname, (email,), "", options, options)
     conf = VoicemailConf(zones={"known": zone}, aliases={box.key: [alias]})
-    mapped = map_box(box, conf, "demo", PinRules(short="new", weak="keep", min_length=4))
+    mapped = map_box(box, conf, "demo", PinRules(short="new", weak="keep", min_length=4, max_length=6))
     plan = await app.container.provisioning.plan(
         PeopleFile(rows=[mapped.row]), PlanOptions("asterisk", allows_weak_pins=True)
     )
@@ -333,3 +337,37 @@ async def test_import_takes_over_what_the_rules_accept_and_names_the_rest(
     assert user.email == email or repr(email) in notes
     assert options.get("tz") != "known" or stored.settings.get("timezone") == zone or "tz=known" in notes
     assert not options.get("language") or user.language == options["language"] or "language:" in notes
+
+
+async def test_limits_of_pins_that_contradict_each_other_cost_no_mailbox(
+    app: AppFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An account and the mailboxes of another system have limits of their own: each mailbox is imported."""
+    monkeypatch.setattr(box_import, "BOXES_PER_TRANSACTION", 1)
+    definitions = {
+        "1001": DefinedMailbox("1001", "acme", "83910547", fields={"min_pin_length": 8}),
+        "1002": DefinedMailbox("1002", "acme", "4716832", fields={"min_pin_length": 5}),
+        "1003": DefinedMailbox("1003", "acme", "", fields={"min_pin_length": 12}),
+        "1004": DefinedMailbox("1004", "acme", "4716", fields={"min_pin_length": 6}),
+    }
+    boxes = [SourceBox(number, "acme", app.account, definition) for number, definition in definitions.items()]
+    reports = {box.key: BoxReport(box.key, "demo") for box in boxes}
+    container = app.container
+    boxes_of_import = box_import.BoxImport(
+        container.provisioning,
+        container.boxes,
+        container.random_bytes,
+        system_name="asterisk",
+        pin_list=box_import.PinList(None),
+    )
+    source = Source(VoicemailConf(), boxes)
+    options = ImportOptions("acme", {}, short_pins="none")
+    mapped = await boxes_of_import.map_boxes(source, options, reports)
+    await boxes_of_import.create("acme", source, mapped, reports, run_id="run", now=0)
+    found = {box.number: box for box in await container.boxes.list_by_account(app.account.id)}
+    assert sorted(found) == sorted(definitions)
+    assert [found[number].settings.min_pin_length for number in sorted(found)] == [8, 5, None, 6]
+    assert await container.pins.is_set_to(found["1001"], "83910547")
+    assert await container.pins.is_set_to(found["1002"], "4716832")
+    assert found["1002"].pin_lengths == range(5, 9)
+    assert "min_pin_length 12" in " ".join(note.text for note in reports["1003@acme"].notes)
