@@ -10,8 +10,8 @@ from pydantic_core import PydanticCustomError
 
 from ivr.validation.fields import (
     NO_NUMBER,
-    Extension,
     ProgramPath,
+    TelephoneNumber,
     WebUrl,
     bounded,
     is_stored,
@@ -47,7 +47,7 @@ class SettingsDocument(BaseModel):
 class NewMessageCallSettings(SettingsDocument):
     """New-message calls to the owner. None: the setting of the user, else of the account, else of the system."""
 
-    number: Extension | None = None
+    number: TelephoneNumber | None = None
     disabled: bool | None = None
     schedule: list[Seconds] | None = None
     attempts: Annotated[int, Field(ge=0, le=1000)] | None = None

@@ -14,6 +14,7 @@ from typing import Literal
 from urllib.parse import quote, unquote
 
 from ivr.storage.records import Caller
+from ivr.validation.numbers import NATIONAL_ZERO, is_no_number
 
 WITHHELD = "anonymous"
 """The user part of a SIP address whose caller withholds the number (RFC 3323)."""
@@ -30,17 +31,27 @@ _WITHHELD_WORDS = _words(
     " oculto oculta privado privada retenido retenida nascosto nascosta privato privata riservato riservata retido"
     " ukryty zastrzeżony anoniem verborgen afgeschermd hemligt skjult"
     " anonymer anonymes geheime privater unterdrückte unterdrückter caché cachée masked incognito"
+    " prywatny ukryta zastrzeżona anonim anonimowy skrytý skryté skrytá anonymní utajeno rejtett titkos névtelen"
+    " ascuns ascunsă privat gizli salainen dold dolt hemlig hemmelig hemmeligt geblokkeerd verborgene ocult"
+    " skriven skriveno skrit skrita privatan tajný ανώνυμος απόρρητο απόρρητος απόκρυψη ιδιωτικός скрытый скрыт скрыто"
+    " анонимный аноним анонимно прихований приховано анонім приватний приватный скрит частен"
+    " 非通知 匿名 匿名者 隐藏 隱藏 保密 私人 비공개 익명 발신번호표시제한 مجهول محجوب مخفي خاص חסוי אנונימי פרטי"
 )
 _UNKNOWN_WORDS = _words(
     "unknown unavailable unavail unassigned unidentified unlisted invalid none null nil undefined asterisk o pstn"
     " payphone unbekannt unbekannte unbekannter inconnu inconnue indisponible desconocido desconocida sconosciuto"
     " sconosciuta desconhecido desconhecida nieznany onbekend okänt ukendt ukjent indisponível"
+    " nieznana onbekende okänd neznámý neznámé neznámá ismeretlen necunoscut necunoscută bilinmeyen tuntematon"
+    " desconegut nepoznat nepoznati neznan neznana άγνωστος άγνωστο неизвестный неизвестен неизвестно неизвестная"
+    " невідомий невідомо непознат 不明 未知 알수없음 圏外 公衆電話 ناشناس"
 )
 _NEUTRAL_WORDS = _words(
     "caller call calling callerid cid id clid cli number phone name line user party display no not by the with"
     " without is of out area available provided keine kein rufnummer nummer anrufer anruf teilnehmer sans numéro numero"
     " appel appelant número llamada llamante chiamata chiamante sem chamada numer"
     " identified identity verfügbar identifiziert identität disponible identifié identifiée identité identificado"
+    " beller numara arayan szám hívó hívószám číslo volající număr numero abonent broj klicatelj številka αριθμός"
+    " κλήση номер абонент телефон вызов дзвінок 番号 号码 號碼 来电 來電 電話 电话 번호 발신자 رقم متصل מספר שיחה"
     " identificada identidad disponibile identificato identità disponível identidade nicht non não pas niet beschikbaar"
 )
 """They say nothing by themselves: "Caller ID Blocked" is a withheld number, and "Private Equity" is a name."""
@@ -51,17 +62,23 @@ _JOINED_WORD = re.compile(
     "|".join(sorted((word for word in _ALL_WORDS - {"non"} if len(word) > 1), key=len, reverse=True))
 )
 """Of a text without blanks, such as `PrivateNumber`. "non" would take a letter of `nonumber`."""
+_NOT_AVAILABLE = re.compile(r"\bn ?/ ?a\b")
 _QUOTED = re.compile(r'\s*"([^"]*)"\s*')
 _QUOTED_PAIR = re.compile(r"\\(.)")
-_ZEROS = re.compile(r"0{6,}")
+_ZEROS = re.compile(r"\+0*|0{2,}")
 """What some networks write where there is no number."""
+_PLUS_BEFORE_ZERO = re.compile(r"^\+(?=0[1-9])")
+"""Of a trunk that writes it before national numbers too: no country code begins with 0."""
+_HEADER = re.compile(r"[A-Za-z]+(-[A-Za-z]+)*:\s*(?=[<\"])")
+"""The name of a header of SIP, such as `P-Asserted-Identity:`, before its value."""
+_SPECIAL_EXTENSIONS = frozenset("siht")
+"""Extensions of Asterisk's own, which it reports as a caller's number where there is none."""
 _SCHEME = re.compile(r"(sips?|tel|callto|h323|im|pres|xmpp):", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[\s().\-/]+")
-_NATIONAL_ZERO = re.compile(r"^((?:\+|00)[0-9 ]+)\(0\)")
 _DOUBLE_PREFIX = re.compile(r"^(00|\+)\+(00)?|^\+00(?=[1-9])")
 _DIRECT_EXTENSION = re.compile(r"(?<=[0-9]{6})(ext|extension|x)[0-9]{1,6}", re.IGNORECASE)
 """Behind the number of a switchboard; it cannot be dialled with it."""
-_NUMBER = re.compile(r"\+?[0-9*#]+")
+_NUMBER = re.compile(r"\+?[*#]*[0-9][0-9*#]*")
 MAX_E164_DIGITS = 15
 ZERO_IS_PART_OF_NUMBER = frozenset({"39", "378", "225", "241", "242"})
 """Countries without a national prefix, whose numbers may begin with 0, also behind the country code: +39 06 in Rome."""
@@ -110,7 +127,7 @@ def sip_address(caller: Caller, realm: str | None) -> str:
 
 def _split_address(text: str) -> tuple[str, str, str]:
     """Return name, user and host of `"Bob" <sip:2001@example.org;user=phone>`, or of a bare number or URI."""
-    parts = _split_name(text)
+    parts = _split_name(_HEADER.sub("", text, count=1) if _HEADER.match(text) else text)
     display_name, address = (_clean_name(parts[0]), parts[1]) if parts else ("", text)
     address = address.strip().strip('"')
     has_scheme = bool(_SCHEME.match(address))
@@ -142,17 +159,24 @@ def _split_name(text: str) -> tuple[str, str] | None:
 
 def _clean_number(text: str) -> str:
     plain = unicodedata.normalize("NFKC", "".join(map(_plain_sign, text))).strip(" '\"<>")
-    compact = _SEPARATORS.sub("", _NATIONAL_ZERO.sub(r"\1", plain))
-    compact = _DIRECT_EXTENSION.sub("", _DOUBLE_PREFIX.sub("+", compact))
+    if is_no_number(plain):
+        return ""
+    compact = _SEPARATORS.sub("", NATIONAL_ZERO.sub(r"\1", plain))
+    compact = _PLUS_BEFORE_ZERO.sub("", _DIRECT_EXTENSION.sub("", _DOUBLE_PREFIX.sub("+", compact)))
     is_number = _NUMBER.fullmatch(compact) and len(compact) <= MAX_NUMBER_LENGTH and not _ZEROS.fullmatch(compact)
     return compact if is_number else ""
 
 
 def _plain_sign(character: str) -> str:
-    """Return a digit of any script as 0 to 9, any dash as -, and nothing for a mark of direction or a control."""
-    if character.isdigit() and not character.isascii():
-        return str(unicodedata.digit(character))
+    """Return a digit of any script as 0 to 9, any dash as -, and nothing for a mark of direction or a control.
+
+    A superscript or a fraction is no digit.
+    """
+    if character.isdecimal():
+        return str(unicodedata.decimal(character))
     category = unicodedata.category(character)
+    if category == "No":
+        return "_"
     return "-" if category == "Pd" else "" if category in ("Cf", "Cc") else character
 
 
@@ -174,7 +198,7 @@ def _words_of_no_name(text: str) -> frozenset[str]:
     """Return the words of a text that says that there is no name or number; none if it is a name."""
     if any(map(str.isdigit, text)):
         return frozenset()
-    words = _WORD.findall(unicodedata.normalize("NFC", text).lower().replace("n/a", "unavailable"))
+    words = _WORD.findall(_NOT_AVAILABLE.sub("unavailable", unicodedata.normalize("NFC", text).lower()))
     if len(words) == 1 and words[0] not in _ALL_WORDS:
         parts = _JOINED_WORD.findall(words[0])
         words = parts if "".join(parts) == words[0] else words
@@ -185,8 +209,8 @@ def _words_of_no_name(text: str) -> frozenset[str]:
 
 def _is_no_name(text: str) -> bool:
     """Return whether a text is words for no name, or only signs."""
-    is_sign = not any(map(str.isalnum, text)) or bool(_ZEROS.fullmatch(text))
-    return is_sign or bool(_words_of_no_name(text))
+    is_sign = not any(map(str.isalnum, text)) or bool(_ZEROS.fullmatch(_SEPARATORS.sub("", text)))
+    return is_sign or text in _SPECIAL_EXTENSIONS or bool(_words_of_no_name(text))
 
 
 DialForm = Literal["received", "plus", "international", "national"]
@@ -203,7 +227,7 @@ class NumberPlan:
 
 def dial_forms(number: str, plan: NumberPlan, forms: Sequence[DialForm]) -> list[str]:
     """Return the ways in which `number` can be dialled, in the order of `forms`; empty if it cannot be dialled."""
-    if not re.fullmatch(r"\+?[0-9]+", number):
+    if not re.fullmatch(r"\+?[0-9]+", number) or _ZEROS.fullmatch(number):
         return []
     if plan.country_code in ZERO_IS_PART_OF_NUMBER:
         plan = replace(plan, national_prefix="")

@@ -139,6 +139,7 @@ DistributionLists = Annotated[dict[BoxNumber, ListMembers], Field(max_length=100
 """Numbers that stand for several mailboxes, each with the numbers of these."""
 BoxAlias = Annotated[str, checked(numbers.box_alias), _documented(pattern=numbers.EXTENSION_PATTERN)]
 Extension = Annotated[str, checked(numbers.extension), _documented(pattern=numbers.EXTENSION_PATTERN)]
+TelephoneNumber = Annotated[str, checked(numbers.telephone_number), _documented(pattern=numbers.TELEPHONE_PATTERN)]
 CountryCode = Annotated[str, checked(numbers.country_code)]
 DialPrefix = Annotated[str, checked(numbers.dial_prefix)]
 DialplanContext = Annotated[str, checked(numbers.dialplan_context)]

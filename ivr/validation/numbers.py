@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 from ivr.errors import BadInput
@@ -16,6 +17,12 @@ MIN_TELEPHONE_DIGITS = 7
 """Digits that make a number with dots or slashes a telephone number, as in 030.1234567; fewer: 1.5, or 1/2."""
 _COUNTRY_CODE = re.compile(r"\+[0-9]{1,3}")
 _RANGE = re.compile(r"([0-9]+) ?[-\u2010-\u2013] ?([0-9]+)")
+NATIONAL_ZERO = re.compile(r"^((?:\+|00)[0-9 ]+)\(0\)")
+"""The zero in +49 (0) 30, which is dialled without the country code only."""
+MAX_TELEPHONE_DIGITS = 20
+"""Of a number that the site dials: 15 of E.164, and prefixes of the site and of another country."""
+_TELEPHONE_NUMBER = re.compile(r"\+[1-9][0-9]{3,14}|[0-9*#]*[1-9][0-9*#]*|0")
+TELEPHONE_PATTERN = r"^[+0-9*#]+$"
 EXTENSION_PATTERN = r"^[+.-]{0,3}[A-Za-z0-9*#][A-Za-z0-9*#+._-]{0,35}$"
 """An underscore at the start would make it a pattern of the dialplan, and signs alone are nothing to dial."""
 _EXTENSION = re.compile(EXTENSION_PATTERN)
@@ -72,20 +79,45 @@ def extension(text: str) -> str:
     return number
 
 
+def telephone_number(text: str) -> str:
+    """Return a number that the site calls, as it is dialled. Raises `BadInput`.
+
+    Names of extensions, numbers of zeros and international numbers that E.164 cannot have are none.
+    """
+    number = _without_separators(NATIONAL_ZERO.sub(r"\1", text.strip()))
+    if not _TELEPHONE_NUMBER.fullmatch(number) or len(re.findall("[0-9]", number)) > MAX_TELEPHONE_DIGITS:
+        raise BadInput(f"{text!r} is not a number to call: write its digits, as in 2001 or +4930123456")
+    return number
+
+
+def is_no_number(text: str) -> bool:
+    """Return whether digits with dots or slashes are no telephone number: 192.168.1.10, 1.5 and 1/2."""
+    is_long = len(re.findall("[0-9]", text)) >= MIN_TELEPHONE_DIGITS
+    return is_ip_address(text) or (_DOTS_OR_SLASHES.fullmatch(text) is not None and not is_long)
+
+
+def is_ip_address(text: str) -> bool:
+    """Return whether a text is the address of a machine."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _without_separators(text: str) -> str:
     """Return a number without the signs between its groups of digits, as in +49 (30) 123-456: they are not dialled.
 
     Raises `BadInput` for two numbers of the same length, which are the ends of a range; for a country code alone,
     which is the first item of a list that was meant as one number; and for dots and slashes in what is no telephone
-    number, such as 1.5, which is not extension 15.
+    number, such as 1.5, which is not extension 15, and 192.168.1.10.
     """
     number = text.strip()
     ends = _RANGE.fullmatch(number)
     if ends and len(ends[1]) == len(ends[2]):
         raise BadInput(f"{text!r} looks like a range: write each of its numbers")
     is_grouped = _GROUPED_NUMBER.fullmatch(number) is not None
-    is_telephone_number = is_grouped and len(re.findall("[0-9]", number)) >= MIN_TELEPHONE_DIGITS
-    if _DOTS_OR_SLASHES.fullmatch(number) and not is_telephone_number:
+    if is_no_number(number) or (_DOTS_OR_SLASHES.fullmatch(number) and not is_grouped):
         raise BadInput(f"{text!r} is not a number: write its digits without a dot or slash, as in 2000")
     if is_grouped:
         number = re.sub(r"[^0-9+]", "", number)

@@ -53,6 +53,8 @@ ALL_FORMS: tuple[DialForm, ...] = ("received", "plus", "international", "nationa
         ("\uff12\uff10\uff10\uff11", "2001"),
         ("+004930123456", "+4930123456"),
         ("2001\x00", "2001"),
+        ("P-Asserted-Identity: <sip:+4930123456@example.org>", "+4930123456"),
+        ("+030123456", "030123456"),
     ],
 )
 def test_number_is_found_in_every_form(text: str, number: str) -> None:
@@ -68,7 +70,9 @@ def test_number_is_found_in_every_form(text: str, number: str) -> None:
      '"Anonymous" <sip:anonymous@anonymous.invalid>', "anonymous@anonymous.invalid", "P", "Anonym",
      "Rufnummer unterdrückt", "anónimo", "Numéro privé", "masqué", "numero privato", "Caller ID Blocked",
      "PrivateNumber", "Number withheld by caller", "Appel masqué", "numer zastrzeżony", "CLIR", "Unterdru\u0308ckt",
-     "Anonymer Anrufer", "Geheime Nummer", "Identité masquée", "Incognito", "Número anónimo", "Caller identity hidden"],
+     "Anonymer Anrufer", "Geheime Nummer", "Identité masquée", "Incognito", "Número anónimo", "Caller identity hidden",
+     "gizli numara", "номер скрыт", "非通知", "발신번호표시제한", "محجوب", "חסוי", "απόκρυψη", "skryté číslo",
+     "rejtett szám"],
 )  # fmt: skip
 def test_withheld_number_is_neither_number_nor_name(text: str) -> None:
     identity = identify(Caller(text, "Anonymous"))
@@ -105,6 +109,18 @@ def test_withheld_number_is_neither_number_nor_name(text: str) -> None:
         "no identificado",
         "Numero non identificato",
         "Não disponível",
+        *(
+            "s",
+            "0 0 0",
+            "00-00",
+            "+0000000",
+            "000",
+            "***",
+            "N / A",
+            '"" <sip:@example.org>',
+            "неизвестный номер",
+            "未知号码",
+        ),
     ],
 )
 def test_unknown_caller_has_neither_number_nor_name(text: str) -> None:
@@ -129,6 +145,10 @@ def test_unknown_caller_has_neither_number_nor_name(text: str) -> None:
         ("2001", "--", ""),
         ("2001", '"Bob" <sip:2001@example.org>', "Bob"),
         ("2001", "sip:bob@example.org", "bob"),
+        ("192.168.1.10", "", "192.168.1.10"),
+        ("1/2", "", "1/2"),
+        ("2001\u00b2", "", "2001\u00b2"),
+        ("2001", "S. Geheim", "S. Geheim"),
         ("2001", "Private Equity GmbH", "Private Equity GmbH"),
         ("2001", "No", "No"),
         ("2001", "Nana", "Nana"),
@@ -152,7 +172,10 @@ def test_nothing_but_digits_is_spoken_of_a_number(number: str, name: str) -> Non
     assert " " not in address.partition("@")[0]
 
 
-@given(st.from_regex(r"\+?[0-9]{1,15}", fullmatch=True), st.sampled_from(["{}", "sip:{}@host", "<tel:{}>", '"x" <{}>']))
+@given(
+    st.from_regex(r"(\+?[1-9]|0[1-9])[0-9]{0,13}", fullmatch=True),
+    st.sampled_from(["{}", "sip:{}@host", "<tel:{}>", '"x" <{}>']),
+)
 def test_every_number_is_found_in_every_wrapping(number: str, form: str) -> None:
     assert identify(Caller(form.format(number), "")).number == number
 
@@ -175,7 +198,8 @@ def test_every_number_is_found_in_every_wrapping(number: str, form: str) -> None
         ("+33140123456", GERMANY, ["+33140123456", "0033140123456"]),
         ("+49030123456", GERMANY, ["+49030123456", "+4930123456", "004930123456", "030123456"]),
         ("+39061234567", NumberPlan("39", "00", ""), ["+39061234567", "0039061234567", "061234567"]),
-        ("00", GERMANY, ["00"]),
+        ("00", GERMANY, []),
+        ("+0000", GERMANY, []),
         ("", GERMANY, []),
         ("*97", GERMANY, []),
         ("1" * 16, GERMANY, []),

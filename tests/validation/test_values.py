@@ -364,7 +364,7 @@ def test_country_code_is_stored_as_its_digits(code: str) -> None:
 )  # fmt: skip
 def test_setting_of_an_account_is_refused_with_how_to_write_it(key: str, value: object) -> None:
     with pytest.raises(ValidationError, match="write"):
-        VoicemailSettings().merged_with({key: value})
+        VoicemailSettings().validated_with({key: value})
 
 
 def test_unknown_webhook_event_and_mail_switch_are_refused() -> None:
@@ -483,3 +483,28 @@ def test_name_has_no_invisible_characters(mark: str) -> None:
 )
 def test_name_may_have_joiners(name: str) -> None:
     assert names.box_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["alice", "s", "2001a", "sip:2001@example.org", "tel:+4930123456", "+", "00", "0000000", "+0301234567", "+49",
+     "++4930123456", "192.168.1.10",
+     "2001,2002", "2001;ext=5", "%2B4930123456", "anonymous", "9" * 21, "+" + "4" * 16, "***", "٢٠٠١"],
+)  # fmt: skip
+def test_text_that_no_phone_can_dial_is_no_number_to_call(text: str) -> None:
+    """Each would be stored, and new-message calls to it would fail unseen."""
+    with pytest.raises(ValidationError, match="write"):
+        BoxSettings.model_validate({"name": "b", "mailbox": "1", "notify": {"callback": {"number": text}}})
+    with pytest.raises(ValidationError, match="write"):
+        User(name="a", settings={"voicemail": {"notify": {"callback": {"number": text}}}})
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("2001", "2001"), ("0", "0"), ("*672001", "*672001"), ("+49 (0) 30 123456", "+4930123456"),
+     ("030/123 4567", "0301234567"), ("0011 49 30 123456", "00114930123456"), ("#31#030123456", "#31#030123456")],
+)  # fmt: skip
+def test_number_to_call_is_stored_as_it_is_dialled(text: str, number: str) -> None:
+    box = BoxSettings.model_validate({"name": "b", "mailbox": "1", "notify": {"callback": {"number": text}}})
+    assert box.notify
+    assert box.notify.callback.number == number
