@@ -61,7 +61,9 @@ def check_audio_store(facts: HealthFacts) -> Iterator[Finding]:
     """Check that the object store answers. Until it does, recordings wait in the folder of takes."""
     if facts.audio_error:
         what, _, remedy = facts.audio_error.rpartition(": ")
-        yield problem("audio store", f"{what}; until then recordings wait where Asterisk has recorded them", remedy)
+        if "lets everybody" not in what:
+            what += "; until then recordings wait where Asterisk has recorded them"
+        yield problem("audio store", what, remedy)
 
 
 def _database_finding(error: str, folder: Path, pepper: Path) -> Finding:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,6 +30,7 @@ LONG_TRANSFER_FACTOR = 12
 MAX_RETRIES = 2
 LIST_CHUNK = 1000
 UNUSED_PREFIX = "check-of-ivr"
+UNSIGNED_SUFFIX = "-unsigned"
 REFUSED = re.compile(r"status code: 40[13]\b")
 
 
@@ -48,6 +49,7 @@ class ObjectStore:
 
     def __init__(self, settings: AudioSettings) -> None:
         self._name = settings.store
+        self._settings = settings
         self._store = _connect(settings, settings.within_s)
         self._patient_store = _connect(settings, settings.within_s * LONG_TRANSFER_FACTOR)
 
@@ -119,7 +121,10 @@ class ObjectStore:
             obstore.list_with_delimiter(self._store, UNUSED_PREFIX)
 
     def verify_writing(self) -> None:
-        """Return if objects are stored, read and deleted, and never overwritten by mistake. Raises `StoreError`."""
+        """Return if objects are stored, read and deleted, never overwritten by mistake, and only with the key.
+
+        Raises `StoreError`.
+        """
         key, content = f"{UNUSED_PREFIX}/{secrets.token_hex(16)}", b"ivr"
         self.create(key, content)
         try:
@@ -129,8 +134,24 @@ class ObjectStore:
                 )
             if b"".join(self.chunks(key)) != content:
                 raise StoreError(f"{self._name} returns other content than was stored: use another store")
+            self._verify_private(key)
         finally:
-            self.delete([key])
+            self.delete([key, key + UNSIGNED_SUFFIX])
+
+    def _verify_private(self, key: str) -> None:
+        """Return if the store refuses to read an object, to list and to write without a signature."""
+        store = _connect(self._settings, self._settings.within_s, signed=False)
+        requests: dict[str, Callable[[], object]] = {
+            "read": lambda: obstore.get(store, key),
+            "list": lambda: obstore.list_with_delimiter(store, UNUSED_PREFIX),
+            "write": lambda: obstore.put(store, key + UNSIGNED_SUFFIX, b"ivr", use_multipart=False),
+        }
+        for verb, request in requests.items():
+            try:
+                request()
+            except (exceptions.BaseError, FileNotFoundError):
+                continue
+            raise StoreError(f"the bucket of {self._name} lets everybody {verb} recordings: make it private")
 
     def _store_for(self, size: int) -> S3Store:
         return self._patient_store if size > LONG_TRANSFER_BYTES else self._store
@@ -158,13 +179,15 @@ class ObjectStore:
         return StoreError(f"{what}: start the object store, or correct audio.endpoint")
 
 
-def _connect(settings: AudioSettings, timeout_s: float) -> S3Store:
+def _connect(settings: AudioSettings, timeout_s: float, *, signed: bool = True) -> S3Store:
     endpoint = str(settings.endpoint).rstrip("/") if settings.endpoint else ""
     bucket, _, prefix = settings.store.removeprefix("s3://").partition("/")
     config: S3Config = {"region": settings.region, "virtual_hosted_style_request": not settings.path_style}
     if endpoint:
         config["endpoint"] = endpoint
-    if settings.access_key_id:
+    if not signed:
+        config["skip_signature"] = True
+    elif settings.access_key_id:
         config["access_key_id"] = settings.access_key_id
         config["secret_access_key"] = _secret(settings)
     elif endpoint and "AWS_ACCESS_KEY_ID" not in os.environ:

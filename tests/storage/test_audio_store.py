@@ -285,6 +285,20 @@ def test_seaweedfs_refuses_wrong_secret_and_missing_bucket(seaweedfs: str, tmp_p
         ObjectStore(audio_settings(seaweedfs, store="s3://no-such-bucket")).verify()
 
 
+@pytest.mark.parametrize(("method", "verb"), [("GET", "read"), ("LIST", "list"), ("PUT", "write")])
+def test_check_finds_what_everybody_may_do_in_the_bucket(
+    node: ObjectRecordings, s3_server: S3Server, method: str, verb: str
+) -> None:
+    s3_server.allowed_without_key = frozenset({method})
+    with pytest.raises(StoreError, match=f"lets everybody {verb} recordings: make it private"):
+        node.verify(by_writing=True)
+    assert s3_server.objects == {}, "the objects of the check are removed"
+
+
+def test_seaweedfs_with_a_key_is_private(seaweedfs: str) -> None:
+    ObjectStore(audio_settings(seaweedfs)).verify_writing()
+
+
 def test_cache_is_in_the_folder_of_the_node(node: ObjectRecordings, tmp_path: Path) -> None:
     assert node.message_path(ACCOUNT, FIRST) == tmp_path / CACHE_FOLDER / ACCOUNT / "vm" / f"{FIRST}.wav"
     assert node.take_path("1" * 32) == tmp_path / "takes" / f"{'1' * 32}.wav"

@@ -31,6 +31,8 @@ class S3Server:
 
     endpoint: str = ""
     buckets: dict[str, dict[str, bytes]] = field(default_factory=lambda: {BUCKET: {}})
+    allowed_without_key: frozenset[str] = frozenset()
+    """Methods; "LIST" to list a bucket."""
     fault: Callable[[BaseHTTPRequestHandler], bool] | None = None
     requests: list[str] = field(default_factory=list)
 
@@ -91,7 +93,8 @@ class _Handler(BaseHTTPRequestHandler):
         server.requests.append(f"{self.command} {key or url.query}")
         if server.fault and server.fault(self):
             return
-        if f"Credential={KEY_ID}/" not in self.headers.get("Authorization", ""):
+        has_key = f"Credential={KEY_ID}/" in self.headers.get("Authorization", "")
+        if not has_key and (self.command if key else "LIST") not in server.allowed_without_key:
             answer_error(self, 403, "InvalidAccessKeyId")
         elif bucket not in server.buckets:
             answer_error(self, 404, "NoSuchBucket")
