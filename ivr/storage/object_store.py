@@ -32,6 +32,23 @@ LIST_CHUNK = 1000
 UNUSED_PREFIX = "check-of-ivr"
 UNSIGNED_SUFFIX = "-unsigned"
 REFUSED = re.compile(r"status code: 40[13]\b")
+FAULTS = (
+    (
+        r"RequestTimeTooSkewed|RequestExpired",
+        "refuses the time of this machine: timedatectl set-ntp true",
+    ),
+    (r"AuthorizationHeaderMalformed|incorrectly configured region", "is in another region: correct audio.region"),
+    (r"status code: 507|Quota\w*Exceeded|StorageFull", "has no space left: free space in the object store"),
+)
+"""What the text of an error means, and what to do, where starting the store or another endpoint does not help."""
+TRANSPORT_REASONS = {
+    "ConnectionRefused": "connection refused",
+    "dns error": "unknown host name",
+    "kind: Timeout": "no answer in time",
+    "InvalidContentType": "no TLS at this port",
+    "certificate": "its certificate is not trusted",
+}
+"""What each part of the library's description of a request that failed means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +186,14 @@ class ObjectStore:
             return StoreError(f"the bucket of {self._name} does not exist: create it, or correct audio.store")
         if isinstance(error, exceptions.NotFoundError | FileNotFoundError):
             return NotFound("the recording does not exist")
+        for pattern, fault in FAULTS:
+            if re.search(pattern, text):
+                return StoreError(f"{self._name} {fault}")
         refusals = exceptions.PermissionDeniedError | exceptions.UnauthenticatedError
         if isinstance(error, refusals) or REFUSED.search(text):  # An error of a list has no type of its own.
             return StoreError(
-                f"{self._name} refuses the key: correct audio.access_key_id and its secret, set the clock, and let the"
-                " key read, list, write and delete in the bucket"
+                f"{self._name} refuses the key: correct audio.access_key_id and its secret, and let the key read,"
+                " list, write and delete in the bucket"
             )
         what = f"{self._name} does not answer as it should ({_reason(text)})"
         return StoreError(f"{what}: start the object store, or correct audio.endpoint")
@@ -231,4 +251,7 @@ def _reason(text: str) -> str:
     """Return what an error of the library says, without the request and without markup."""
     if code := re.search(r"<Code>(\w+)</Code>", text):
         return code[1]
+    for part, reason in TRANSPORT_REASONS.items():
+        if part in text:
+            return reason
     return text.strip().splitlines()[0].rpartition(" - ")[2][:200].rstrip(": ")

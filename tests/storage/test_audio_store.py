@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
@@ -168,6 +169,9 @@ def node(s3_server: S3Server, tmp_path: Path) -> ObjectRecordings:
         (503, "SlowDown", "start the object store, or correct audio.endpoint"),
         (404, "NoSuchBucket", "create it, or correct audio.store"),
         (403, "SignatureDoesNotMatch", "correct audio.access_key_id and its secret"),
+        (403, "RequestTimeTooSkewed", "refuses the time of this machine: timedatectl set-ntp true"),
+        (400, "AuthorizationHeaderMalformed", "is in another region: correct audio.region"),
+        (507, "QuotaExceeded", "has no space left: free space"),
     ],
 )
 async def test_fault_of_store_says_what_to_do_and_take_stays(
@@ -191,11 +195,26 @@ async def test_fault_of_store_says_what_to_do_and_take_stays(
     assert s3_server.objects[f"site-1/{ACCOUNT}/vm/{FIRST}.wav"] == RECORDING
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (("http", "https"), "no TLS at this port"),
+        ((r":\d+$", ":9"), "connection refused"),
+    ],
+)
+def test_endpoint_that_is_wrong_is_told_with_its_reason(
+    s3_server: S3Server, change: tuple[str, str], reason: str
+) -> None:
+    endpoint = re.sub(*change, s3_server.endpoint)
+    with pytest.raises(StoreError, match=rf"\({reason}\): start the object store, or correct audio.endpoint"):
+        ObjectStore(audio_settings(endpoint)).verify()
+
+
 async def test_store_that_is_silent_is_given_up(s3_server: S3Server, tmp_path: Path) -> None:
     node = open_object_recordings(audio_settings(s3_server.endpoint, within_s=0.5), tmp_path, FakeClock())
     node.prepare()
     released = s3_server.become_silent()
-    with pytest.raises(StoreError, match="does not answer"):
+    with pytest.raises(StoreError, match="no answer in time"):
         await node.fetch(node.message_path(ACCOUNT, FIRST))
     released.set()
 
