@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from ivr.validation.fields import (
     NO_NUMBER,
+    PersonName,
     ProgramPath,
     TelephoneNumber,
     WebUrl,
@@ -68,8 +69,8 @@ class _Voicemail(SettingsDocument):
 class UserSettings(SettingsDocument):
     """`settings` of a user: the keys that this service reads."""
 
-    first_name: str | None = None
-    last_name: str | None = None
+    first_name: PersonName | None = None
+    last_name: PersonName | None = None
     vm_to_email_enabled: bool | None = None
     voicemail: _Voicemail | None = None
     administrator: Literal["account", "system"] | None = None

@@ -92,8 +92,8 @@ def map_box(
 
 def _user_fields(fullname: str, language: str, emails: list[str], warn: Any) -> dict[str, Any]:
     fields: dict[str, Any] = {"email": emails[0]} if emails else {}
-    if fullname:
-        fields["settings"] = {"first_name": fullname}
+    if name := names.to_person_name(fullname):
+        fields["settings"] = {"first_name": name}
     if language:
         try:
             fields["language"] = names.language_code(language)

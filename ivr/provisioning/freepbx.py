@@ -32,8 +32,8 @@ def parse_row(line: int, cells: Mapping[str, str]) -> tuple[PeopleRow, list[str]
     if not is_pjsip:
         notes.append(f"tech {cells['tech']}: the phone is not assigned, only PJSIP endpoints prove their owner")
     user_fields: dict[str, Any] = {"email": emails[0]} if emails else {}
-    if cells.get("name"):
-        user_fields["settings"] = {"first_name": cells["name"]}
+    if first_name := names.to_person_name(cells.get("name", "")):
+        user_fields["settings"] = {"first_name": first_name}
     user = UserEntry(
         name,
         user_fields,

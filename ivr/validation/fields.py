@@ -153,6 +153,7 @@ BoxTimeZone = Annotated[
 LanguageCode = Annotated[str, checked(names.language_code), _documented(example="en")]
 Realm = Annotated[str, checked(names.realm)]
 UserName = Annotated[str, checked(names.user_name)]
+PersonName = Annotated[str, checked(names.person_name), _documented(pattern=text.CALLER_PATTERN)]
 EndpointName = Annotated[str, checked(names.endpoint_name)]
 ApiUsername = Annotated[str, checked(names.api_username)]
 CallerText = Annotated[

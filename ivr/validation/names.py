@@ -86,9 +86,28 @@ def box_name(text: str) -> str:
     return name
 
 
+def person_name(text: str) -> str:
+    """Return the first or last name of a person without the blanks around it; empty: none. Raises `BadInput`.
+
+    It has the characters that the name of a mailbox has.
+    """
+    name = text.strip()
+    if len(name) > MAX_NAME_LENGTH or has_control_characters(name):
+        raise BadInput(
+            f"{text[:MAX_NAME_LENGTH]!r} is not the name of a person: write up to {MAX_NAME_LENGTH} visible characters"
+            " on one line"
+        )
+    return name
+
+
+def to_person_name(full_name: str) -> str:
+    """Return a name of another system as that of a person; "" if nothing is left."""
+    return to_single_line(full_name)[:MAX_NAME_LENGTH].strip()
+
+
 def to_box_name(full_name: str, number: str) -> str:
     """Return a full name as the name of a mailbox; its number if nothing is left."""
-    return to_single_line(full_name)[:MAX_NAME_LENGTH].strip() or number
+    return to_person_name(full_name) or number
 
 
 def endpoint_name(text: str) -> str:

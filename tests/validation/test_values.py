@@ -23,6 +23,7 @@ from ivr.mailbox.boxes import settings_from_record
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.menus.hunt import matches
 from ivr.notifications.settings import MailSettings
+from ivr.provisioning import freepbx
 from ivr.storage.records import BoxRecord
 from ivr.validation import addresses, names, numbers, time_zones
 from ivr.validation.text import has_invisible_characters, label, to_filename_stem, to_single_line
@@ -473,7 +474,7 @@ def test_dot_or_slash_is_a_separator_in_a_telephone_number(text: str) -> None:
 
 @pytest.mark.parametrize("mark", ["\ufeff", "\u200b", "\U000e0041", "\u200e", "\u061c", "\u2060", "\xad", "\u3164"])
 def test_name_has_no_invisible_characters(mark: str) -> None:
-    for rule in (names.box_name, names.user_name, label):
+    for rule in (names.box_name, names.user_name, names.person_name, label):
         with pytest.raises(BadInput):
             rule(f"a{mark}b")
 
@@ -508,3 +509,15 @@ def test_number_to_call_is_stored_as_it_is_dialled(text: str, number: str) -> No
     box = BoxSettings.model_validate({"name": "b", "mailbox": "1", "notify": {"callback": {"number": text}}})
     assert box.notify
     assert box.notify.callback.number == number
+
+
+@pytest.mark.parametrize("key", ["first_name", "last_name"])
+@pytest.mark.parametrize("name", ["a\nb", "a\u202eb", "a\ufeffb", "x" * 129])
+def test_name_of_a_person_has_the_characters_of_other_names(key: str, name: str) -> None:
+    """Mails, lists and the page show it. Imports and the bulk columns of FreePBX leave out what it cannot have."""
+    with pytest.raises(ValidationError, match="visible"):
+        User(name="a", settings={key: name})
+    row, _ = freepbx.parse_row(1, {"extension": "2001", "name": name})
+    assert row.user
+    first_name = row.user.fields["settings"]["first_name"]
+    assert User(name="a", settings={key: f" {first_name} "}).settings == {key: first_name}
