@@ -30,6 +30,7 @@ from ivr.errors import BadInput, InvalidAudio, NotFound
 from ivr.mailbox.greetings import GreetingUploads, greeting_setting
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import AuditAction, MediaKind, StoredMedia
+from ivr.validation.fields import END_OF_CALENDAR
 
 command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["greeting", "recording", "length", "recorded", "source", "until"]
@@ -173,6 +174,8 @@ def _parse_expiry(app: App, kind: MediaKind, until: str | None) -> int | None:
     expires_at = parse_time(until, now, end_of_day=True)
     if expires_at <= now:
         raise BadInput(f"--until {until} is past: no caller would hear the greeting")
+    if expires_at > END_OF_CALENDAR:
+        raise BadInput(f"--until {until} is later than calendars of all time zones go: leave --until out")
     return expires_at
 
 

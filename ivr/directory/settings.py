@@ -14,6 +14,7 @@ from ivr.validation.fields import (
     ProgramPath,
     TelephoneNumber,
     WebUrl,
+    at_most,
     bounded,
     is_stored,
     is_switch_for_number,
@@ -52,7 +53,7 @@ class NewMessageCallSettings(SettingsDocument):
     disabled: bool | None = None
     schedule: list[Seconds] | None = None
     attempts: Annotated[int, Field(ge=0, le=1000)] | None = None
-    interval_s: int | None = None
+    interval_s: Annotated[int, at_most(10**7)] | None = None
     timeout_s: Seconds | None = None
 
 

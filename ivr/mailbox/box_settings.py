@@ -36,6 +36,7 @@ from ivr.validation.fields import (
     MailAddresses,
     MwiTarget,
     Pattern,
+    UnixTime,
     bounded,
     checked,
     format_error,
@@ -59,7 +60,7 @@ class MediaIds(SettingsDocument):
     busy: RecordingId | None = None
     """Played where the dialplan says that the owner is on the phone; None: `unavailable`."""
     temporary_unavailable: RecordingId | None = None
-    temporary_until: Annotated[int, Field(ge=0)] | None = None
+    temporary_until: UnixTime | None = None
     """Unix seconds at which the temporary greeting expires; None: never."""
     name: RecordingId | None = None
 

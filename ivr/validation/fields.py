@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints, ValidationInfo
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from ivr.errors import BadInput
 from ivr.validation import addresses, names, numbers, text, time_zones
@@ -60,6 +60,20 @@ def format_error(error: BadInput) -> PydanticCustomError:
     return PydanticCustomError(FORMAT_ERROR, "{reason}", {"reason": str(error)})
 
 
+def at_most(limit: int) -> AfterValidator:
+    """Return a validator that refuses a larger number. A stored one counts as the limit, so that it is read."""
+
+    def apply(value: int, info: ValidationInfo) -> int:
+        if value > limit and not is_stored(info):
+            raise PydanticKnownError("less_than_equal", {"le": limit})
+        return min(value, limit)
+
+    return AfterValidator(apply)
+
+
+END_OF_CALENDAR = 253_370_764_799
+"""Unix seconds: the end of the year 9998. A later time has no date in some time zones."""
+UnixTime = Annotated[int, Field(ge=0), at_most(END_OF_CALENDAR)]
 NO_NUMBER = "true and false are no numbers: write digits, as in 10"
 
 

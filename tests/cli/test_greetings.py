@@ -63,6 +63,7 @@ def test_name_belongs_to_the_owner_of_all_boxes(populated_ivr: Ivr, recording: s
         (["set", "1000", "unavailable", "FILE", "--until", "2126-12-24"], 2, "only a temporary greeting expires"),
         (["set", "1000", "temporary", "FILE", "--until", "2020-12-24"], 2, "is past"),
         (["set", "1000", "temporary", "FILE", "--until", "soon"], 2, "is not a time"),
+        (["set", "1000", "temporary", "FILE", "--until", "9999-12-31"], 2, "leave --until out"),
         (["set", "4711", "unavailable", "FILE"], 3, "there is no box '4711'"),
         (["show", "1000", "unavailable"], 3, "no recording"),
     ],

@@ -521,3 +521,19 @@ def test_name_of_a_person_has_the_characters_of_other_names(key: str, name: str)
     assert row.user
     first_name = row.user.fields["settings"]["first_name"]
     assert User(name="a", settings={key: f" {first_name} "}).settings == {key: first_name}
+
+
+@pytest.mark.parametrize(
+    "document", [{"media": {"temporary_until": 10**12}}, {"notify": {"callback": {"interval_s": 10**19}}}]
+)
+async def test_time_that_no_calendar_has_is_refused_and_a_stored_one_keeps_nobody_out(
+    app: AppFixture, document: dict[str, object]
+) -> None:
+    """Calls and pages could not say when the greeting ends, nor the database when to call."""
+    with pytest.raises(ValidationError, match="less than or equal"):
+        BoxSettings.model_validate({"name": "b", "mailbox": "1", **document})
+    record = BoxRecord("b" * 32, app.account.id, {"name": "b", "mailbox": "1", **document})
+    stored = settings_from_record(record)
+    mailbox = (await app.create_box()).with_settings(stored)
+    assert mailbox.local_time(stored.media.temporary_until or 0).astimezone(ZoneInfo("Etc/GMT-14")).year <= 9999
+    assert not stored.notify or (stored.notify.callback.interval_s or 0) <= 10**7
