@@ -86,7 +86,7 @@ def telephone_number(text: str) -> str:
     """
     number = _without_separators(NATIONAL_ZERO.sub(r"\1", text.strip()))
     if not _TELEPHONE_NUMBER.fullmatch(number) or len(re.findall("[0-9]", number)) > MAX_TELEPHONE_DIGITS:
-        raise BadInput(f"{text!r} is not a number to call: write its digits, as in 2001 or +4930123456")
+        raise BadInput(f"{text!r} cannot be dialled: write the digits of a number, as in 2001 or +4930123456")
     return number
 
 

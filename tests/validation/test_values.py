@@ -526,7 +526,7 @@ def test_name_of_a_person_has_the_characters_of_other_names(key: str, name: str)
 @pytest.mark.parametrize(
     "document", [{"media": {"temporary_until": 10**12}}, {"notify": {"callback": {"interval_s": 10**19}}}]
 )
-async def test_time_that_no_calendar_has_is_refused_and_a_stored_one_keeps_nobody_out(
+async def test_time_that_no_calendar_has_is_refused_and_a_stored_one_is_read(
     app: AppFixture, document: dict[str, object]
 ) -> None:
     """Calls and pages could not say when the greeting ends, nor the database when to call."""
