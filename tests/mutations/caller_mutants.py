@@ -66,7 +66,7 @@ MUTANTS = (
         "silence_ms=silence_ms)\n",
         "silence_ms=silence_ms)\n                self.call.push_back('1')\n",
     ),
-    Mutant("C12", "ivr/menus/recorder.py", "argument_s or mailbox.settings", "mailbox.settings"),
+    Mutant("C12", "ivr/menus/recorder.py", "1000 * argument_s if argument_s else mailbox.max", "mailbox.max"),
     Mutant(
         "C13",
         "ivr/menus/recorder.py",
@@ -94,7 +94,7 @@ MUTANTS = (
     Mutant(
         "C18",
         "ivr/mailbox/recording_check.py",
-        "if length_ms < mailbox.voicemail_settings.min_message_size:",
+        "if length_ms < mailbox.min_recording_ms:",
         "if length_ms < 0:",
     ),
     Mutant(
