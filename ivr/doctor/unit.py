@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pwd
 from collections.abc import Iterator
 
 from ivr.doctor.installation import Installation
-from ivr.health.finding import RESTART, Finding, ok, problem, warning
+from ivr.health.finding import RESTART, Finding, ok, problem, quoted, warning
 
 UNIT = "ivr.service"
 INSTALL = "ivr install && systemctl enable --now ivr"
@@ -34,6 +35,8 @@ def check_unit(installation: Installation) -> Iterator[Finding]:
     elif load != "loaded":
         remedy = f"see the error: systemd-analyze verify {UNIT}; then correct it: {EDIT}"
         yield problem("unit", f"systemd cannot read {UNIT} ({load})", remedy, command=EDIT)
+    elif found := _find_other_owner(installation, unit.get("User", "")):
+        yield found
     elif active == "failed":
         what = f"{UNIT} has failed ({unit.get('Result')}), and systemd no longer starts it"
         remedy = f"correct what else is found here, then: {RESTART}; if it fails again: journalctl -u ivr -n 50"
@@ -44,6 +47,19 @@ def check_unit(installation: Installation) -> Iterator[Finding]:
         yield warning("unit", f"{UNIT} does not start with the machine", command="systemctl enable ivr")
     else:
         yield ok("unit", f"{UNIT} starts with the machine")
+
+
+def _find_other_owner(installation: Installation, user: str) -> Finding | None:
+    """Return what is wrong if the data folder belongs to another user, as one copied from another machine does."""
+    folder = installation.data_folder
+    try:
+        owner, uid = folder.stat().st_uid, int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid
+    except (OSError, KeyError):  # That is a finding of its own; or the user is not of this machine.
+        return None
+    if owner == uid:
+        return None
+    what = f"{UNIT} runs as user {user} ({uid}), but {folder} belongs to user {owner}: the service cannot use it"
+    return problem("unit", what, command=f"chown -R {user} {quoted(folder)} && ivr install && {RESTART}")
 
 
 def _is_listening(installation: Installation) -> bool:

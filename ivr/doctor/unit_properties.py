@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Mapping
 
-PROPERTIES = ("LoadState", "UnitFileState", "ActiveState", "Result", "NeedDaemonReload")
+PROPERTIES = ("LoadState", "UnitFileState", "ActiveState", "Result", "NeedDaemonReload", "User")
 SYSTEMCTL_TIMEOUT_S = 10.0
 
 

@@ -46,10 +46,10 @@ def read_file(path: Path, *, link_free: bool = False) -> str | None:
         return file.read()
 
 
-def correct_owner(path: Path, *, mode: int, owner: tuple[int, int] | None) -> None:
+def correct_owner(path: Path, *, mode: int, owner: tuple[int, int] | None, link_free: bool = False) -> None:
     """Set owner, group and mode of a regular file, if it exists. Raises as `open_folder` does."""
     with suppress(FileNotFoundError):
-        descriptor = _open_file(path, link_free=False)
+        descriptor = _open_file(path, link_free=link_free)
         try:
             set_owner_and_mode(descriptor, mode=mode, owner=owner)
         finally:

@@ -168,15 +168,19 @@ class MakeLink:
 
 @dataclass(frozen=True, slots=True)
 class ChangeGroup:
-    """Give everything in a folder to a group. Symbolic links are not followed; modes stay."""
+    """Give everything in a folder to a group, and to a user. Symbolic links are not followed; modes stay."""
 
     folder: Path
     group: str
+    """Empty: the groups stay."""
     except_folder: str = ""
-    """Name of a folder in it that keeps its groups."""
+    """Name of a folder in it that stays as it is."""
+    user: str = ""
+    """Empty: the owners stay, as those of `takes` always do: Asterisk records there."""
 
     def describe(self) -> str:
-        return f"group   {self.folder}/**  {self.group}"
+        what, who = ("owner", self.user) if self.user else ("group", "")
+        return f"{what}   {self.folder}/**  {':'.join(filter(None, (who, self.group)))}"
 
     def preview(self, target: InstallTarget) -> str:
         return ""
@@ -184,17 +188,22 @@ class ChangeGroup:
     def apply(self, target: InstallTarget) -> str:
         if not target.is_this_machine:
             return "skipped: not this machine"
-        gid = grp.getgrnam(self.group).gr_gid
+        gid = grp.getgrnam(self.group).gr_gid if self.group else None
+        uid = pwd.getpwnam(self.user).pw_uid if self.user else None
         changed = 0
         for path, folders, files, parent in os.fwalk(self.folder, follow_symlinks=False):
             if path == str(self.folder) and self.except_folder in folders:
                 folders.remove(self.except_folder)
+            is_asterisks = path == str(self.folder / "takes")
             for name in [*folders, *files]:
                 status = os.stat(name, dir_fd=parent, follow_symlinks=False)
                 # A file of root with a second name may be one from elsewhere, such as /etc/shadow.
-                is_foreign = stat.S_ISREG(status.st_mode) and status.st_uid == 0 and status.st_nlink > 1
-                if status.st_gid != gid and not is_foreign:
-                    os.chown(name, -1, gid, dir_fd=parent, follow_symlinks=False)
+                has_second_name = stat.S_ISREG(status.st_mode) and status.st_nlink > 1
+                is_foreign = has_second_name and status.st_uid == 0
+                owner = status.st_uid if uid is None or is_asterisks or has_second_name else uid
+                group = status.st_gid if gid is None else gid
+                if (status.st_uid, status.st_gid) != (owner, group) and not is_foreign:
+                    os.chown(name, owner, group, dir_fd=parent, follow_symlinks=False)
                     changed += 1
         return f"{changed} changed"
 

@@ -35,7 +35,7 @@ PREVIEWS = {**OUTCOMES, FileState.MISSING: "will be written", FileState.OUTDATED
 
 @dataclass(frozen=True, slots=True)
 class WriteFile:
-    """Write a file and record it as installed."""
+    """Write a file and record it as installed. Owner, group and mode of one that stays are corrected."""
 
     path: Path
     content: str
@@ -77,8 +77,10 @@ class WriteFile:
                 self._write(path, self.content, target)
             case FileState.OUTDATED:
                 self._write(path, keep_secrets(self.content, self._read(path) or ""), target)
-            case FileState.CONFLICT:
-                self._write(target.resolve(self.new_path), keep_secrets(self.content, self._read(path) or ""), target)
+            case _:
+                self._correct_owner(path, target)
+        if state is FileState.CONFLICT:
+            self._write(target.resolve(self.new_path), keep_secrets(self.content, self._read(path) or ""), target)
         if state in (FileState.MISSING, FileState.CURRENT, FileState.OUTDATED):
             target.resolve(self.new_path).unlink(missing_ok=True)  # Ours, and taken over.
         if self.rule is FileRule.CONFIGURATION:
@@ -101,6 +103,10 @@ class WriteFile:
     def _write(self, path: Path, text: str, target: InstallTarget) -> None:
         owner = self.ownership.ids(target)
         machine_files.replace_file(path, text, mode=self.ownership.mode, owner=owner, link_free=self.link_free)
+
+    def _correct_owner(self, path: Path, target: InstallTarget) -> None:
+        owner = self.ownership.ids(target)
+        machine_files.correct_owner(path, mode=self.ownership.mode, owner=owner, link_free=self.link_free)
 
     def _read(self, path: Path) -> str | None:
         return machine_files.read_file(path, link_free=self.link_free)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grp
 import os
+import pwd
 import re
 import shutil
 import stat
@@ -15,7 +16,8 @@ import pytest
 
 from ivr import settings
 from ivr.errors import ConfigurationError
-from ivr.install.steps import ChangeGroup, InstallTarget, MakeLink, RunCommand
+from ivr.install.steps import ChangeGroup, InstallTarget, MakeLink, Ownership, RunCommand
+from ivr.install.write_file import WriteFile
 from ivr.paths import load_ami_settings
 from tests.cli.conftest import Ivr
 from tests.lab.processes import SERVER_NICENESS
@@ -97,6 +99,36 @@ def test_everything_in_the_data_folder_gets_the_shared_group_and_links_are_not_f
     wanted = grp.getgrnam(step.group).gr_gid
     assert {path.lstat().st_gid for path in data.rglob("*")} == {wanted}
     assert outside.stat().st_gid == os.getgid()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to other users")
+@pytest.mark.parametrize("present", ["as installed", "changed by the site", "of an earlier version"])
+def test_file_that_stays_gets_its_owner_back(tmp_path: Path, present: str) -> None:
+    """Asterisk's group has changed, or the user of the service has another number."""
+    path, target = tmp_path / "a.conf", InstallTarget(Path("/"))
+    earlier = present if present == "of an earlier version" else "as installed"
+    WriteFile(path, earlier, Ownership("root", "root", 0o600)).apply(target)
+    path.write_text(present)
+    WriteFile(path, "as installed", Ownership("daemon", "daemon", 0o640)).apply(target)
+    status = path.stat()
+    assert (status.st_uid, status.st_gid) == (pwd.getpwnam("daemon").pw_uid, grp.getgrnam("daemon").gr_gid)
+    assert stat.S_IMODE(status.st_mode) == 0o640
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to other users")
+def test_private_files_are_given_to_the_user_of_the_service(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "shadow").write_text("not ours")
+    (tmp_path / "state" / "ivr.db").write_text("restored with the number of another machine's user")
+    os.link(tmp_path / "shadow", tmp_path / "state" / "pepper")
+    (tmp_path / "state" / "takes").mkdir()
+    (tmp_path / "state" / "takes" / "of-asterisk.wav").write_bytes(b"")
+    ChangeGroup(tmp_path / "state", "", user="daemon").apply(InstallTarget(Path("/")))
+    assert (tmp_path / "state" / "ivr.db").owner() == "daemon"
+    assert (tmp_path / "state" / "ivr.db").group() == "root"
+    assert (tmp_path / "state" / "takes").owner() == "daemon"
+    assert (tmp_path / "state" / "takes" / "of-asterisk.wav").owner() == "root"
+    assert (tmp_path / "shadow").owner() == "root"
 
 
 def test_install_does_what_dry_run_describes(ivr: Ivr, tmp_path: Path) -> None:

@@ -248,6 +248,7 @@ class BrokenSite:
             self.data: "/var/lib/ivr", self.config.parent: "/etc/ivr",
             self.folder / "sounds": "/opt/ivr/share/ivr/sounds",
         }  # fmt: skip
+        remedy = remedy.replace(f"chown -R {SERVICE_USER} ", "chown -R ivr ")
         for folder, usual in usual_folders.items():
             remedy = re.sub(rf"'?{re.escape(str(folder))}([^' ;\"|]*)'?", rf"{usual}\1", remedy)
         return f"`{finding['check']}`: {what} | {remedy}".replace("|", "\\|").replace(" \\| ", " | ", 1)

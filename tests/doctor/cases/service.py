@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.doctor.broken_site import IS_ROOT, SERVICE_GROUP, BrokenSite
+from tests.doctor.broken_site import IS_ROOT, SERVICE_GROUP, SERVICE_USER, BrokenSite
 from tests.doctor.cases.case import Case, Step, move, write
 
 
@@ -41,6 +41,13 @@ def unit_is(remedy: str, **properties: str) -> Step:
         site.effects[remedy] = site.set_unit
 
     return damage
+
+
+def data_folder_of_another_user(site: BrokenSite) -> None:
+    """Copied from a machine where the user has another number."""
+    site.set_unit(User=str(SERVICE_USER))
+    for path in (site.data, *site.data.rglob("*")):
+        os.chown(path, SERVICE_USER + 1, -1)
 
 
 def unit_missing(site: BrokenSite) -> None:
@@ -209,6 +216,9 @@ CASES: dict[str, Case] = {
     # -- systemd
     "unit missing": Case(unit_missing, "unit", "systemd has no ivr.service"),
     "unit masked": Case(unit_is("systemctl enable --now ivr", LoadState="masked"), "unit", "is masked"),
+    "data folder of another user than the unit's": Case(
+        data_folder_of_another_user, "unit", "belongs to user 61003: the service cannot use it", as_root=True
+    ),
     "unit with an error": Case(
         unit_is("systemctl edit --full ivr", LoadState="bad-setting"),
         "unit",
