@@ -203,8 +203,23 @@ class Importer:
                 one.note(NoteLevel.WARNING, text)
             if box.definition is None and not found[box.key].messages and not found[box.key].greetings:
                 one.note(NoteLevel.INFO, f"{system.place}: no such box is defined, and it holds nothing")
+            await self._note_unknown_forwarders(source, box, found[box.key], one)
             report.boxes.append(one)
         return source, found, report
+
+    async def _note_unknown_forwarders(
+        self, source: Source, box: SourceBox, found: SourceContent, report: BoxReport
+    ) -> None:
+        """Name the mailboxes that messages were forwarded from, and that neither exist here nor are created."""
+        numbers = {one.number for one in source.boxes if one.account.id == box.account.id and one.definition}
+        forwarded = Counter(message.origin for message in found.messages if message.origin)
+        for number in sorted(forwarded.keys() - numbers - {box.number}):
+            if not await self._boxes.find_by_number(box.account.id, number):
+                report.note(
+                    NoteLevel.INFO,
+                    f"messages forwarded from {number}: {forwarded[number]}; there is no such box, so who forwarded"
+                    " them is not said",
+                )
 
     async def _refuse_merged_boxes(self, system: VoicemailSystem, options: ImportOptions, source: Source) -> None:
         """Refuse a mailbox of the source whose number here is that of another one, which an import has stored.

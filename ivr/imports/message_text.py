@@ -71,4 +71,6 @@ def format_text(message: Message, msg_id: str, samples_bytes: int) -> bytes:
 
 
 def _labels_beside_folder(message: Message) -> list[str]:
-    return [label for label in message.labels if label != folder_name(message)]
+    """A category may be named as INBOX, Old, Urgent or Deleted are, which no label says."""
+    folder = folder_name(message)
+    return [label for label in message.labels if label != folder or folder not in message_fields.FURTHER_FOLDERS]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from hypothesis import strategies as st
 from ivr.audio import telephony_formats, wav
 from ivr.audio.telephony_encoders import encode, suffix_of
 from ivr.imports import message_fields, spool
-from ivr.imports.message_text import format_caller
+from ivr.imports.import_target import folder_of
+from ivr.imports.message_text import folder_name, format_caller, format_text, unplaced_labels
+from ivr.imports.source import ImportOptions
 from ivr.imports.spool_writer import SpoolDraft, SpoolWriter
 from ivr.imports.verification import correlation
-from ivr.storage.records import Caller
+from ivr.storage.records import Caller, Message
 from ivr.validation.text import to_single_line
 from tests.cli.conftest import Ivr, ivr, parse_json
 from tests.imports.spool_maker import SpoolMaker
@@ -184,6 +187,47 @@ def test_callers_are_read_as_they_were_written(name: str, number: str) -> None:
     assert read.number == number
     if name.lower() not in message_fields.NO_CALLER and name != number:
         assert read.name == name
+
+
+@given(
+    folder=st.sampled_from(message_fields.FOLDERS),
+    category=st.sampled_from(["", "sales", "Old", "INBOX", "Deleted", "Urgent", "a;b", "Groß"]),
+    time=st.integers(1, message_fields.LATEST_TIME - 1),
+    is_urgent=st.booleans(),
+    seconds=st.integers(1, 3600),
+)
+def test_text_of_a_message_is_read_as_it_was_written(
+    folder: str, category: str, time: int, is_urgent: bool, seconds: int
+) -> None:
+    """Spool, ivr, spool: the same folder, category, time, caller, urgency, duration and id."""
+    is_urgent = folder == message_fields.URGENT or (is_urgent and folder != message_fields.INBOX)
+    fields = {"category": category, "flag": "Urgent" if is_urgent else "", "callerid": '"Ann; B" <+49301>'}
+    with tempfile.TemporaryDirectory() as root:
+        stem = Path(root) / "default" / "2001" / folder / "msg0000"
+        stem.parent.mkdir(parents=True)
+        read = spool.SpoolMessage(
+            folder=folder, fields=fields, time=time, modified_at=time, stem=stem, text=b"", audio=()
+        )
+        stored = Message(
+            id="-" * 32,
+            account_id="",
+            box_id="",
+            folder=folder_of(ImportOptions("app-voicemail", {}), read),
+            time=time,
+            length_ms=seconds * 1000,
+            bytes=seconds * 16_000,
+            caller=read.caller,
+            urgent=read.is_urgent,
+            labels=read.labels,
+        )
+        assert folder_name(stored) == folder
+        stem.with_suffix(".txt").write_bytes(format_text(stored, f"{time}-0000abcd", seconds * 16_000))
+        stem.with_suffix(".wav").touch()
+        (again,) = spool.read_box(Path(root), "2001", "default").messages
+    assert (again.fields["category"], again.fields["flag"]) == (category, fields["flag"])
+    assert (again.caller, again.is_urgent, again.labels) == (read.caller, read.is_urgent, read.labels)
+    assert (again.time, again.call_id, again.expected_s) == (time, f"{time}-0000abcd", seconds)
+    assert unplaced_labels(stored) == []
 
 
 def test_writer_waits_for_the_lock_and_takes_that_of_a_killed_one(

@@ -131,7 +131,8 @@ def test_dry_run_shows_what_has_no_place_and_changes_nothing(demo: Ivr, maker: S
     broken = maker.message().stem.with_name("msg0001.wav")
     broken.unlink()
     broken.write_text("no audio at all, only some text in it\n")
-    maker.message(box="2999@default")
+    maker.message(origmailbox="2098")
+    maker.message(box="2999@default", origmailbox="2001")
     source = ("--conf", str(maker.conf), "--spool", str(maker.spool))
     nowhere = str(tmp_path / "missing" / "report.json")
     assert "missing/report.json" in demo("import", "app-voicemail", *source, "--report", nowhere, fails=3).stderr
@@ -144,10 +145,12 @@ def test_dry_run_shows_what_has_no_place_and_changes_nothing(demo: Ivr, maker: S
         "warning: its password cannot be a PIN: another one is generated",
         "warning: dialout=yes",
         "loss: INBOX/msg0001: msg0001.wav cannot be read as audio",
+        "info: messages forwarded from 2098: 1; there is no such box",
     ):
         assert text in rosa
     assert "loss: the box is not created: 'abc' cannot be entered at a phone" in notes(report, "abc@default")
     assert "loss: there is no such box here: 1 messages" in notes(report, "2999@default")
+    assert "forwarded from" not in notes(report, "2999@default")
     assert "its password is easy to guess (box-number)" in notes(report, "2002@default")
     assert parse_json(demo("box", "list", "--json")) == []
     assert parse_json(demo("import", "status", "--json")) == []
