@@ -371,3 +371,46 @@ async def test_limits_of_pins_that_contradict_each_other_cost_no_mailbox(
     assert await container.pins.is_set_to(found["1002"], "4716832")
     assert found["1002"].pin_lengths == range(5, 9)
     assert "min_pin_length 12" in " ".join(note.text for note in reports["1003@acme"].notes)
+
+
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    pin=st.from_regex(r"[0-9]{3,7}", fullmatch=True)
+    | st.sampled_from(
+        ["0731", "00731", "1234", "1000", "13a9", "1379.0", "1e3", "+1379", "-1379", "١٣٧٩", "13 79", "true"]
+    )
+)
+@example(pin="0731")
+@example(pin="1e3")
+async def test_pin_is_set_alike_by_every_way_in(app: AppFixture, pin: str) -> None:
+    """It opens the mailbox with each of its zeros, or it is refused; an import says that it makes another one."""
+    boxes, pins = app.container.boxes, app.container.pins
+    box = await boxes.find_by_number(app.account.id, "1000") or await app.create_box(owner=app.alice, is_setup=True)
+
+    async def is_set_by(people: PeopleFile | None) -> bool:
+        await boxes.patch(await boxes.get(box.id), {"pin": None})
+        if people is None:
+            try:
+                await boxes.patch(await boxes.get(box.id), parse_assignments([f"pin={pin}"]))
+            except (BadInput, InvalidFields):
+                return False
+        else:
+            plan = await plan_of(app, people)
+            if people.errors or plan.errors:
+                return False
+            await app.container.provisioning.apply(plan)
+        assert await pins.is_set_to(await boxes.get(box.id), pin)
+        return True
+
+    by_command = await is_set_by(None)
+    yaml = json.dumps({"boxes": [{"mailbox": "1000", "pin": pin}]}, ensure_ascii=False)
+    assert await is_set_by(parse_yaml(yaml)) == by_command
+    assert await is_set_by(parse_csv(f"mailbox,pin\n1000,{in_quotes(pin)}\n")) == by_command
+    mapped = map_box(
+        DefinedMailbox("1000", "acme", pin),
+        VoicemailConf(),
+        "demo",
+        PinRules("none", "keep", min_length=4, max_length=6),
+    )
+    is_whole = mapped.clear_pin == pin and not any("easy to guess" in note.text for note in mapped.notes)
+    assert is_whole == by_command or len(pin) > 6  # An import permits the account longer PINs.
