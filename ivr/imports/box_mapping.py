@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ivr.errors import BadInput
-from ivr.imports.option_notes import describe_option
+from ivr.imports.option_notes import describe_combinations, describe_option
 from ivr.imports.pin_mapping import FIXED_PASSWORD, PinRules, map_pin
 from ivr.imports.system import DefinedMailbox, Note, NoteLevel, SourceMailbox
 from ivr.imports.voicemail_conf import ConfMailbox, VoicemailConf
@@ -135,18 +135,9 @@ def _box_fields(box: ConfMailbox, conf: VoicemailConf, stored_messages: int, war
     for option, value in box.own_options.items():
         if text := describe_option(option, value):
             warn(text)
-    if box.is_on("operator") and "exit_context" not in fields:
-        warn("operator: set operator_context, whose extension operator_number the key 0 leads to (docs/dialplan.md)")
-    _note_mail_language(box, warn)
+    for text in describe_combinations(box.options, box.own_options):
+        warn(text)
     return fields
-
-
-def _note_mail_language(box: ConfMailbox, warn: Any) -> None:
-    """The dates of mails are in the language of the user here, which `locale` does not change."""
-    locale = re.split(r"[_.@]", box.options.get("locale", ""))[0].lower()
-    language = re.split(r"[_-]", box.options.get("language", ""))[0].lower()
-    if locale not in ("", "c", "posix", language):
-        warn(f"locale={box.options['locale']}: mails are in the language of the user: set language")
 
 
 def _add_numbers(box: ConfMailbox, fields: dict[str, Any], stored_messages: int, warn: Any) -> None:

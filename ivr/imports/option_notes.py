@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Mapping
+
 from ivr.imports.system import Note, NoteLevel
 from ivr.imports.voicemail_conf import FALSE_WORDS, TRUE_WORDS, VoicemailConf
 
@@ -77,13 +80,31 @@ def describe_option(option: str, value: str) -> str:
     return f"{option}={value}: {remark or 'has no equivalent'}"
 
 
+def describe_combinations(options: Mapping[str, str], own: Collection[str]) -> list[str]:
+    """Return what is to be said about options that matter only without another one.
+
+    `own`: the options that are set where the note belongs, in the mailbox or in [general].
+    """
+    notes = []
+    has_operator = _plain(options.get("operator", "")) == "yes" and not options.get("exitcontext", "").strip()
+    if has_operator and ("operator" in own or "exitcontext" in own):
+        notes.append("operator: set operator_context; the key 0 leads to operator_number there (docs/dialplan.md)")
+    if "locale" in own or "language" in own:
+        locale = re.split(r"[_.@]", options.get("locale", ""))[0].lower()
+        language = re.split(r"[_-]", options.get("language", ""))[0].lower()
+        if locale not in ("", "c", "posix", language):
+            notes.append(f"locale={options['locale']}: mails are in the language of the user: set language")
+    return notes
+
+
 def general_notes(conf: VoicemailConf) -> list[Note]:
     """Return notes about [general] whose options have no place here."""
     notes = [Note("", NoteLevel.WARNING, text) for text in conf.warnings]
     for option, value in conf.general.items():
         if text := describe_option(option, value):
             notes.append(Note("", NoteLevel.WARNING, f"[general] {text}"))
-    return notes
+    texts = describe_combinations(conf.general, conf.general)
+    return notes + [Note("", NoteLevel.WARNING, f"[general] {text}") for text in texts]
 
 
 def storage_notes(conf: VoicemailConf, *, spool_has_messages: bool) -> list[Note]:
