@@ -38,7 +38,7 @@ RESTORED_SUBJECT = "backup"
 TAKES = "takes"
 FALLBACK_PREFIX = "fallback-"
 """Recordings that the dialplan made without the service. They stay where they are."""
-INSTALLED_NAMES = {TAKES, STATE_FOLDER, "asterisk-secret", "lost+found", DRAFT, *SKIPPED_FOLDERS}
+INSTALLED_NAMES = {TAKES, STATE_FOLDER, "asterisk-secret", "ami-secret", "lost+found", DRAFT, *SKIPPED_FOLDERS}
 """What a data folder contains before its first start."""
 DATA_FOLDER_MODE, TAKES_FOLDER_MODE, CONFIG_FOLDER_MODE = 0o2750, 0o2770, 0o750
 MODE_MASK = 0o750

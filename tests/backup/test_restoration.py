@@ -103,7 +103,9 @@ async def test_folder_that_is_in_use_or_not_empty_is_rejected_and_unchanged(rig:
 async def test_freshly_installed_folder_is_empty(rig: BackupRig, elsewhere: Path) -> None:
     rig.backup()
     (elsewhere / "data/takes").mkdir(parents=True)
+    (elsewhere / "data/state").mkdir()
     (elsewhere / "data/asterisk-secret").write_text("of the new machine")
+    (elsewhere / "data/state/ami-secret").write_text("of the new machine")
     (elsewhere / "data/takes/fallback-1.wav").write_bytes(b"left while the service was away")
     report = rig.restore(elsewhere / "data", root=elsewhere)
     assert (elsewhere / "data/takes/fallback-1.wav").exists(), "a message that a caller has left is never lost"
