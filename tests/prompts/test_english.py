@@ -27,7 +27,7 @@ def test_numbers_match_num2words(n: int) -> None:
     assert clip_texts(english.number(n)).replace("-", " ") == oracle
 
 
-@pytest.mark.parametrize("n", [1, 2, 5, 11, 21, 101])
+@pytest.mark.parametrize("n", [0, 1, 2, 5, 11, 21, 101])
 def test_only_one_is_singular(n: int) -> None:
     assert clip_texts(english.count(n, "new")).endswith("new message" if n == 1 else "new messages")
 
