@@ -26,6 +26,20 @@ from tests.web.conftest import find_nothing_but_a_problem
 
 PASSWORD = "correct horse"
 PHONE, DESK = {"width": 360, "height": 720}, {"width": 1100, "height": 760}
+LOOKS: tuple[dict[str, str], ...] = (
+    {"color_scheme": "light", "forced_colors": "none", "reduced_motion": "no-preference"},
+    {"color_scheme": "dark", "forced_colors": "none", "reduced_motion": "reduce"},
+    {"color_scheme": "dark", "forced_colors": "active", "reduced_motion": "reduce"},
+)
+"""Settings of systems that change how a page looks."""
+BARRIERS = {
+    "runOnly": {
+        "type": "tag",
+        "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    },
+    "rules": {"target-size": {"enabled": True}},
+}
+"""What axe looks for: WCAG 2.2 AA with the size of targets, which axe leaves out unless asked, and good practice."""
 TRANSCRIPT = (
     "Hello, this is Maria from the bicycle shop. Your wheel is ready, you can pick it up until six. If you cannot come"
     " today, call us, and we keep it until Saturday."
@@ -124,6 +138,19 @@ def _new_server(app: AppFixture, port: int, find_findings: FindFindings) -> ApiS
     return ApiServer(
         build_asgi_app(app.container.api_services, page), ListenAddress("127.0.0.1", port), on_stop=page.close
     )
+
+
+async def require_no_barriers(page: Any, looks: tuple[dict[str, str], ...] = LOOKS) -> None:
+    """Let axe look at a view in each of `looks`, and see that nothing moves for those who want no motion."""
+    from axe_playwright_python.async_playwright import Axe
+
+    for look in looks:
+        await page.emulate_media(**look)
+        found = await Axe().run(page, options=BARRIERS)
+        assert found.violations_count == 0, f"{look}: {found.generate_report()}"
+        if look["reduced_motion"] == "reduce":
+            assert await page.evaluate("document.getAnimations().length") == 0
+    await page.emulate_media(**LOOKS[0])
 
 
 @pytest.fixture
