@@ -47,7 +47,7 @@ def build_page_app(services: PageServices, renderer: PageRenderer) -> ASGIApp:
     get, post = ["GET"], ["POST"]
 
     async def send_static(request: Request) -> Response:
-        return renderer.static_file(request.path_params["name"], request.headers.get("accept-encoding", ""))
+        return renderer.static_file(request)
 
     app = Starlette(
         routes=[

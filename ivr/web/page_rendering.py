@@ -78,16 +78,22 @@ class PageRenderer:
         add_page_headers(response, nonce)
         return response
 
-    def static_file(self, name: str, accepted_encodings: str = "") -> Response:
+    def static_file(self, request: Request) -> Response:
         """Return a file of the page, compressed if the browser accepts that. Raises `NotFound`.
 
+        Without its digest in the address, as scripts name each other, browsers ask each time whether it has changed.
         Views are never compressed: they have secrets beside texts of strangers, and their length would tell them.
         """
-        if name not in self._files:
+        if (name := request.path_params["name"]) not in self._files:
             raise NotFound(f"there is no file {name!r}")
-        headers = {"Cache-Control": f"public, max-age={YEAR_S}, immutable", "Vary": "Accept-Encoding"}
-        content = self._files[name]
-        if "gzip" in {part.strip() for part in accepted_encodings.lower().split(",")}:
+        etag, content = f'W/"{self._digests[name]}"', self._files[name]
+        is_named_by_digest = request.query_params.get("v") == self._digests[name]
+        lifetime = f"public, max-age={YEAR_S}, immutable" if is_named_by_digest else "no-cache"
+        headers = {"Cache-Control": lifetime, "Vary": "Accept-Encoding", "ETag": etag}
+        if etag in {tag.strip() for tag in request.headers.get("if-none-match", "").split(",")}:
+            return Response(status_code=304, headers=headers)
+        encodings = request.headers.get("accept-encoding", "").lower()
+        if "gzip" in {part.strip() for part in encodings.split(",")}:
             content, headers["Content-Encoding"] = self._compressed[name], "gzip"
         return Response(content, headers=headers, media_type=STATIC_TYPES[Path(name).suffix])
 

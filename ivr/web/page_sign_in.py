@@ -65,7 +65,7 @@ class SignInPages:
             with_pin = form.get("with") == "pin"
             text, problem = await (_open_with_pin if with_pin else _open_with_password)(request, services, form)
         except RateLimited:
-            return await self._sign_in_page(request, problem="too_many_tries", status=429)
+            return await self._sign_in_page(request, problem="too_many_tries", status=429, form=form)
         if not text:
             status = 403 if problem in ("set_up_by_phone", "new_pin_by_phone") else 401
             return await self._sign_in_page(request, problem=problem, status=status, form=form)

@@ -105,7 +105,7 @@ async def test_owner_sets_what_is_left_to_owners_and_the_new_pin_ends_other_sess
         await page.get_by_label("New PIN", exact=True).fill(pin)
         await page.get_by_label("New PIN again").fill(pin)
         await page.get_by_role("button", name="Set the PIN").click()
-        await page.locator(shown).wait_for()
+        await page.locator(f"#set-pin {shown}").wait_for()
     await other_page.reload()
     await other_page.get_by_text("Your session has ended").wait_for()
     # Order, clock, time zone, mails; then the language, in which the page goes on.
@@ -113,7 +113,7 @@ async def test_owner_sets_what_is_left_to_owners_and_the_new_pin_ends_other_sess
     await page.get_by_label("Send a mail about new messages to").fill("alice@example.com")
     await page.get_by_label("Times are said").select_option("24h")
     await page.get_by_role("button", name="Save the settings").click()
-    await page.wait_for_url("**/settings?done=saved")
+    await page.locator("#settings .outcome.notice").wait_for()
     await page.get_by_label("Language of prompts").select_option("de")
     await page.get_by_role("button", name="Save the settings").click()
     await page.get_by_role("heading", name="Einstellungen").wait_for()

@@ -416,8 +416,25 @@ async def test_first_view_is_small(app: AppFixture, browser: Browser, box: Mailb
     message = await app.create_message(box)
     html = await browser.open(path_of(message))
     size = len(html)
-    for address in {*re.findall(r'(?:src|href)="(/page/static/[^"]+)"', html), "/page/static/wavesurfer.esm.js"}:
+    for address in {
+        *re.findall(r'(?:src|href)="(/page/static/[^"]+)"', html),
+        "/page/static/wavesurfer.esm.js",
+        "/page/static/forms.js",
+    }:
         response = await browser.http.get(address)
         assert response.status_code == 200
         size += len(response.content)
     assert size < 100_000
+
+
+async def test_scripts_that_scripts_name_are_asked_for_again_after_an_upgrade(browser: Browser) -> None:
+    address = "/page/static/forms.js"
+    first = await browser.http.get(address)
+    assert first.headers["cache-control"] == "no-cache"
+    etag = first.headers["etag"]
+    again = await browser.http.get(address, headers={"If-None-Match": etag})
+    assert (again.status_code, again.content) == (304, b"")
+    changed = await browser.http.get(address, headers={"If-None-Match": 'W/"earlier"'})
+    assert changed.content == first.content
+    named = await browser.http.get(address, params={"v": etag.split('"')[1]})
+    assert named.headers["cache-control"] == "public, max-age=31536000, immutable"

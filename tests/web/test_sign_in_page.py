@@ -83,9 +83,10 @@ async def test_guesses_from_one_network_end_after_twenty(app: AppFixture, browse
     for n in range(20):
         await browser.sign_in_by_password(password=f"guess number {n}")
     assert browser.page.status_code == 401
-    await browser.sign_in_by_password(PASSWORD)
+    await browser.sign_in_by_password(password=PASSWORD)
     assert browser.page.status_code == 429
     assert "wait an hour" in browser.text
+    assert 'value="alice"' in browser.page.text, "what was typed stays"
 
 
 @pytest.mark.parametrize(("settings", "words"), [

@@ -1,4 +1,6 @@
 // Keeps the page up to date: fetches it again when its mailbox has changed, and replaces what is different.
+import { hasUnsent, sessionEnded } from "./forms.js";
+
 const REGIONS = ["folders", "boxes", "bar", "actions", "message-title", "transcript"];
 const MAX_PARTS = 4; // Parts of a long list that are fetched again; rows after them stay as they are.
 const RETRY_MS = 10000; // Until a stream that was refused is asked for again.
@@ -35,7 +37,7 @@ function tryAgain() {
 
 async function fetchPage() {
   const response = await fetch(page ?? location.href);
-  if (response.redirected) return location.reload(); // The session has ended.
+  if (response.redirected) return hasUnsent() ? notice.replaceChildren(sessionEnded()) : location.reload();
   if (response.status === 404 && page) notice.textContent = gone;
   if (response.status >= 500) throw new Error(response.statusText);
   if (!response.ok) return;

@@ -1,12 +1,12 @@
 // One message: the player, and the note in front of a message that is forwarded.
+import { hasUnsent, isAway, send } from "./forms.js";
+
 const SEEK_S = 5;
 const END_S = 1; // An owner who moves into the last second has not heard the message.
 const RETRY_MS = 1000;
 const MAX_TRIES = 30;
 const player = document.getElementById("player");
 
-// While the service is restarted there is no response, or that of a proxy in front of it.
-const isAway = (response) => !response || response.status >= 500;
 const pause = () => new Promise((resolve) => setTimeout(resolve, RETRY_MS));
 
 function clock(seconds) {
@@ -178,6 +178,7 @@ function startNote(form) {
       resolve();
     }));
     file.value = ""; // What was recorded or chosen last is the note.
+    form.dataset.unsent = "1";
     recorder.start();
     record.textContent = form.dataset.stop;
   });
@@ -195,32 +196,42 @@ function startNote(form) {
   }
 
   form.addEventListener("submit", async (event) => {
-    if (isSending) return event.preventDefault();
-    isSending = true;
-    if (!stopped && !file.files[0]) return;
     event.preventDefault();
+    if (isSending) return;
+    isSending = true;
     await stopRecording(); // Who sends while the note is recorded has said it.
     const audio = file.files[0] || recorded;
-    if (!audio) return form.submit();
-    await send(audio).catch(() => { status.textContent = form.dataset.unreachable; });
-    isSending = false;
-  });
-
-  async function send(audio) {
     const query = new URLSearchParams({ to: form.elements.to.value });
-    const response = await fetch(`${form.action}?${query}`, {
-      method: "POST", body: audio,
-      headers: { "X-CSRF-Token": form.elements.csrf.value, "Content-Type": audio.type || "application/octet-stream" },
-    });
-    if (response.redirected) return location.assign(response.url); // The session has ended.
-    if (isAway(response)) throw new Error(response.statusText);
-    const answer = new DOMParser().parseFromString(await response.text(), "text/html");
-    for (const shown of document.querySelectorAll("main > .problem")) shown.remove();
-    const said = answer.querySelector("#status > *, main > .problem");
-    if (said) document.getElementById("status").replaceChildren(document.importNode(said, true));
-    if (response.ok) { recorded = null; stopped = null; form.reset(); status.textContent = ""; }
-  }
+    const { answer, problem } = await (audio ? send(`${form.action}?${query}`, audio) : send(form.action, query));
+    isSending = false;
+    if (problem) return status.replaceChildren(problem);
+    recorded = null;
+    stopped = null;
+    delete form.dataset.unsent;
+    form.reset();
+    status.textContent = "";
+    showOutcome(answer);
+  });
 }
+
+function showOutcome(answer) {
+  const said = answer.querySelector("#status > *, .notice, main > .problem");
+  for (const shown of document.querySelectorAll("main > .problem")) shown.remove();
+  document.getElementById("status").replaceChildren(...(said ? [said] : []));
+}
+
+// While numbers or a note wait to be sent, the other forms do not leave the page.
+document.addEventListener("submit", async (event) => {
+  const form = event.target; // Its fields are named `id` and `action`, too, and hide its own.
+  if (!["actions", "call-back"].includes(form.getAttribute("id")) || !forward || !hasUnsent(forward.parentElement)) return;
+  event.preventDefault();
+  const { answer, problem } = await send(form.getAttribute("action"), new URLSearchParams(new FormData(form, event.submitter)));
+  if (answer) return showOutcome(answer);
+  const shown = document.createElement("p");
+  shown.className = "problem";
+  shown.append(problem);
+  document.getElementById("status").replaceChildren(shown);
+});
 
 if (player) startPlayer();
 const forward = document.getElementById("forward");

@@ -1,66 +1,98 @@
-// Greetings: recorded in the browser or chosen as a file, heard, and then put to use.
-for (const card of document.querySelectorAll(".greeting")) start(card);
+// Settings: each greeting and each form is sent alone, and what is typed or recorded in the others stays.
+import { hasUnsent, send, tell } from "./forms.js";
 
-function start(card) {
-  const record = card.querySelector(".record");
-  const file = card.querySelector("input[type=file]");
-  const preview = card.querySelector(".preview");
+for (const part of document.querySelectorAll(".greeting, main > form")) start(part);
+
+function start(part) {
+  for (const form of part.matches("form") ? [part] : part.querySelectorAll("form")) {
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      change(part, form.action, new URLSearchParams(new FormData(form)), part.querySelector(".recorder"));
+    });
+  }
+  const recorder = part.querySelector(".recorder");
+  if (recorder?.hidden) startRecorder(recorder);
+}
+
+// Sends a part, and replaces it by that of the page that answers. `recorder`: of the part, if it stays as it is.
+async function change(part, address, body, recorder) {
+  if (part.dataset.sending) return;
+  part.dataset.sending = "1";
+  const { answer, url, problem } = await send(address, body);
+  delete part.dataset.sending;
+  if (problem) return tell(part.querySelector(".outcome"), problem, "problem");
+  const next = answer.getElementById(part.id);
+  if (!next) return location.assign(url);
+  if (recorder) next.querySelector(".recorder").replaceWith(recorder);
+  part.replaceWith(next);
+  if (answer.documentElement.lang !== document.documentElement.lang && !hasUnsent()) return location.assign(url);
+  start(next);
+  const outcome = next.querySelector(".outcome");
+  tell(outcome, answer.querySelector("#status .notice")?.textContent ?? "", "notice");
+  outcome.tabIndex = -1;
+  outcome.focus(); // The button that was pressed is gone.
+}
+
+// Greetings are recorded in the browser or chosen as a file, heard, and then put to use.
+function startRecorder(box) {
+  const record = box.querySelector(".record");
+  const file = box.querySelector("input[type=file]");
+  const preview = box.querySelector(".preview");
   const player = preview.querySelector("audio");
-  const use = card.querySelector(".use");
-  const status = card.querySelector(".recorder-status");
+  const use = box.querySelector(".use");
+  const card = () => box.closest(".greeting");
   let recorder = null;
+  let stopped = null; // Resolves when the recorder has stopped and the recording is complete.
   let audio = null;
-  card.querySelector(".recorder").hidden = false;
+  box.hidden = false;
 
   function offer(blob) {
     audio = blob;
     if (player.src) URL.revokeObjectURL(player.src);
     player.src = URL.createObjectURL(blob);
     preview.hidden = false;
+    box.dataset.unsent = "1";
     use.focus();
   }
 
+  async function stopRecording() {
+    if (recorder?.state === "recording") recorder.stop();
+    await stopped;
+  }
+
   record.addEventListener("click", async () => {
-    if (recorder?.state === "recording") return recorder.stop();
+    if (recorder?.state === "recording") return stopRecording();
     let stream;
     try {
       stream = await navigator.mediaDevices.getUserMedia({ audio: true });
       recorder = new MediaRecorder(stream);
     } catch { // Forbidden, no microphone, or a browser that does not record.
       for (const track of stream?.getTracks() ?? []) track.stop();
-      status.textContent = card.dataset.failed;
-      return;
+      return tell(card().querySelector(".outcome"), card().dataset.failed, "problem");
     }
     const chunks = [];
-    status.textContent = "";
+    tell(card().querySelector(".outcome"), "", "");
     recorder.addEventListener("dataavailable", (event) => chunks.push(event.data));
-    recorder.addEventListener("stop", () => {
+    stopped = new Promise((resolve) => recorder.addEventListener("stop", () => {
       for (const track of stream.getTracks()) track.stop();
-      record.textContent = card.dataset.record;
+      record.textContent = card().dataset.record;
       offer(new Blob(chunks, { type: recorder.mimeType }));
-    });
+      resolve();
+    }));
     recorder.start();
-    record.textContent = card.dataset.stop;
+    box.dataset.unsent = "1";
+    record.textContent = card().dataset.stop;
   });
 
-  file.addEventListener("change", () => { if (file.files[0]) offer(file.files[0]); });
+  file.addEventListener("change", async () => {
+    if (!file.files[0]) return;
+    await stopRecording();
+    offer(file.files[0]);
+  });
 
   use.addEventListener("click", async () => {
-    use.disabled = true;
-    const until = card.querySelector("input[name=until]")?.value || "";
-    const response = await fetch(`${card.dataset.address}?${new URLSearchParams({ until })}`, {
-      method: "POST", body: audio,
-      headers: { "X-CSRF-Token": card.dataset.csrf, "Content-Type": audio.type || "application/octet-stream" },
-    }).catch(() => null);
-    if (!response || response.status >= 500) { // The service is restarted, or the network is away.
-      status.textContent = card.dataset.unreachable;
-      use.disabled = false;
-      return;
-    }
-    if (response.ok) return location.assign(response.url);
-    const answer = new DOMParser().parseFromString(await response.text(), "text/html");
-    const reason = answer.querySelector("main .problem[role=alert]") || answer.querySelector("main p");
-    status.textContent = reason?.textContent || response.statusText;
-    use.disabled = false;
+    await stopRecording(); // Who uses a recording while a new one is made means the new one.
+    const until = box.querySelector("input[name=until]")?.value || "";
+    change(card(), `${card().dataset.address}?${new URLSearchParams({ until })}`, audio);
   });
 }

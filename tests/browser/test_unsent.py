@@ -1,0 +1,112 @@
+"""What is typed or recorded and not sent yet: nothing else that is done on the page loses it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import PHONE, PageSite
+from tests.support.chromium import new_context
+
+SOUND = {"name": "note.wav", "mimeType": "audio/wav"}
+ENDED = "Your session has ended: sign in again."
+
+
+async def sign_in(page: Any) -> None:
+    await page.goto("/")
+    await page.get_by_label("Mailbox number", exact=True).fill("1000")
+    await page.get_by_label("PIN", exact=True).fill("1379")
+    await page.keyboard.press("Enter")
+    await page.get_by_role("heading", name="Mailbox 1000").wait_for()
+
+
+@pytest.fixture
+async def page(chromium: Any, site: PageSite) -> AsyncIterator[Any]:
+    """A window of alice, signed in by her PIN."""
+    context = await new_context(chromium, viewport=PHONE, base_url=site.url)
+    page = await context.new_page()
+    await sign_in(page)
+    yield page
+    await context.close()
+
+
+async def end_session(site: PageSite) -> None:
+    await site.app.container.api_services.auth.tokens.revoke_pin_sessions(site.app.account.id, [site.box.id])
+
+
+def card_of(page: Any, kind: str) -> Any:
+    return page.locator(f"#card-{kind}")
+
+
+async def test_settings_that_are_typed_stay_while_greetings_and_pin_are_sent(site: PageSite, page: Any) -> None:
+    sound = {**SOUND, "buffer": site.app.container.delivery.audio_paths(await site.leave_message(s=1))[-1].read_bytes()}
+    await page.get_by_role("link", name="Settings").click()
+    mails = page.get_by_label("Send a mail about new messages to")
+    await mails.fill("alice@example.com")
+    await card_of(page, "name").get_by_label("or choose a sound file").set_input_files(sound)
+    for _ in range(2):  # The second makes the first an earlier one.
+        greeting = card_of(page, "unavailable")
+        await greeting.get_by_label("or choose a sound file").set_input_files(sound)
+        await greeting.get_by_role("button", name="Use this recording").click()
+        await greeting.get_by_text("The recording is in use.").wait_for()
+        assert await greeting.locator(".outcome").evaluate("text => text === document.activeElement")
+        await greeting.locator(".outcome").evaluate("text => text.replaceChildren()")
+    await greeting.get_by_text("Earlier recordings").click()
+    await greeting.get_by_role("button", name="Use again").first.click()
+    await greeting.get_by_text("The recording is in use.").wait_for()
+    await greeting.get_by_role("button", name="Remove").click()
+    await greeting.get_by_text("The recording is removed.").wait_for()
+    for pin, kind in (("1111", "problem"), ("8341", "notice")):  # The new one makes a session of its own.
+        await page.get_by_label("New PIN", exact=True).fill(pin)
+        await page.get_by_label("New PIN again").fill(pin)
+        await page.get_by_role("button", name="Set the PIN").click()
+        await page.locator(f"#set-pin .outcome.{kind}").wait_for()
+    assert await mails.input_value() == "alice@example.com"
+    await page.get_by_label("Time zone (empty").fill("Nowhere/Land")
+    await page.get_by_role("button", name="Save the settings").click()
+    await page.locator("#settings .outcome.problem").wait_for()
+    assert await mails.input_value() == "alice@example.com"
+    await page.get_by_label("Time zone (empty").fill("")
+    await page.get_by_role("button", name="Save the settings").click()
+    await page.locator("#settings .outcome.notice").wait_for()
+    assert (await site.app.container.boxes.get(site.box.id)).settings.notify_email_addresses == ["alice@example.com"]
+    await card_of(page, "name").get_by_role("button", name="Use this recording").click()
+    await card_of(page, "name").get_by_text("The recording is in use.").wait_for()
+
+
+async def test_settings_of_an_ended_session_are_sent_after_a_new_sign_in(site: PageSite, page: Any) -> None:
+    await page.get_by_role("link", name="Settings").click()
+    await page.get_by_label("Send a mail about new messages to").fill("alice@example.com")
+    await end_session(site)
+    await page.get_by_role("button", name="Save the settings").click()
+    link = page.get_by_role("link", name=ENDED)
+    assert await link.get_attribute("target") == "_blank"
+    elsewhere = await page.context.new_page()
+    await sign_in(elsewhere)
+    await page.get_by_role("button", name="Save the settings").click()
+    await page.locator("#settings .outcome.notice").wait_for()
+    assert (await site.app.container.boxes.get(site.box.id)).settings.notify_email_addresses == ["alice@example.com"]
+
+
+async def test_note_stays_while_a_message_is_marked_and_its_session_ends(site: PageSite, page: Any) -> None:
+    message = await site.leave_message("Maria", s=1)
+    sound = {**SOUND, "buffer": site.app.container.delivery.audio_paths(message)[-1].read_bytes()}
+    await page.goto(f"/page/box/{site.box.id}/message/{message.id}")
+    await page.get_by_text("Forward", exact=True).click()
+    await page.get_by_label("Mailbox numbers").fill("1001")
+    await page.get_by_label("or a sound file").set_input_files(sound)
+    await page.get_by_role("button", name="Mark urgent").click()
+    await page.get_by_text("Marked urgent: 1.").wait_for()
+    await page.get_by_role("button", name="Not urgent").wait_for()
+    await end_session(site)
+    await site.leave_message("Peter")  # The page wants to show it, and learns of the end.
+    await page.locator("#live").get_by_role("link", name=ENDED).wait_for()
+    await page.get_by_role("button", name="Send").click()
+    await page.locator("#note-status").get_by_role("link", name=ENDED).wait_for()
+    await sign_in(await page.context.new_page())
+    await page.get_by_role("button", name="Send").click()
+    await page.get_by_text("Forwarded to mailboxes: 1.").wait_for()
+    [copy] = await site.app.messages(site.bobs)
+    assert copy.intro_ms == 1000
