@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ivr.install.installed_files import RECORD_FILE
 from ivr.install.move_state import MoveState
-from ivr.install.steps import ChangeGroup, CorrectOwner, InstallStep, MakeDirectory, MakeLink, Ownership, RunCommand
+from ivr.install.steps import ChangeOwner, CorrectOwner, InstallStep, MakeDirectory, MakeLink, Ownership, RunCommand
 from ivr.install.write_file import FileRule, WriteFile, WriteRecord
 from ivr.paths import AMI_SECRET_FILE
 from ivr.storage.data_folder import STATE_MODE, state_folder
@@ -90,14 +90,14 @@ def install_steps(layout: Layout, secret: str, *, ami_secret: str) -> Iterator[I
     yield CorrectOwner(layout.config_folder / "ivr.toml", settings_ownership)
     yield MakeDirectory(layout.data_folder, Ownership(user, group, DATA_MODE))
     yield MakeDirectory(layout.data_folder / "takes", Ownership(user, group, TAKES_MODE), link_free=True)
-    yield ChangeGroup(layout.data_folder, group, except_folder=state.name, user=user)
+    yield ChangeOwner(layout.data_folder, group, except_folder=state.name, user=user)
     yield MakeDirectory(state, Ownership(user, private, STATE_MODE), link_free=True)
     yield MoveState(layout.data_folder)
     secret_ownership = Ownership(user, private, 0o600)
     yield WriteFile(state / ASTERISK_SECRET_FILE, secret, secret_ownership, FileRule.KEEP, link_free=True)
     if layout.has_manager_account:
         yield WriteFile(state / AMI_SECRET_FILE, ami_secret, secret_ownership, FileRule.REPLACE, link_free=True)
-    yield ChangeGroup(state, "", user=user)
+    yield ChangeOwner(state, "", user=user)
     yield MakeDirectory(layout.asterisk_config_folder, Ownership("root", layout.asterisk_group, 0o750))
     for sample in sorted((layout.package_data / "asterisk-conf").glob("*.conf")):
         yield WriteFile(layout.asterisk_config_folder / sample.name, sample.read_text(), config, packaged_rule)

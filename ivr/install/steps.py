@@ -167,8 +167,8 @@ class MakeLink:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeGroup:
-    """Give everything in a folder to a group, and to a user. Symbolic links are not followed; modes stay."""
+class ChangeOwner:
+    """Give everything in a folder to a group and a user. Symbolic links are not followed; modes stay."""
 
     folder: Path
     group: str

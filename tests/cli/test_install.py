@@ -16,7 +16,7 @@ import pytest
 
 from ivr import settings
 from ivr.errors import ConfigurationError
-from ivr.install.steps import ChangeGroup, InstallTarget, MakeLink, Ownership, RunCommand
+from ivr.install.steps import ChangeOwner, InstallTarget, MakeLink, Ownership, RunCommand
 from ivr.install.write_file import WriteFile
 from ivr.paths import load_ami_settings
 from tests.cli.conftest import Ivr
@@ -94,7 +94,7 @@ def test_everything_in_the_data_folder_gets_the_shared_group_and_links_are_not_f
     (data / "takes" / "a.wav").write_bytes(b"")
     (data / "link").symlink_to(outside)
     group = grp.getgrgid(os.getgid()).gr_name
-    step = ChangeGroup(data, "daemon" if os.geteuid() == 0 else group)
+    step = ChangeOwner(data, "daemon" if os.geteuid() == 0 else group)
     step.apply(InstallTarget(Path("/")))
     wanted = grp.getgrnam(step.group).gr_gid
     assert {path.lstat().st_gid for path in data.rglob("*")} == {wanted}
@@ -123,7 +123,7 @@ def test_private_files_are_given_to_the_user_of_the_service(tmp_path: Path) -> N
     os.link(tmp_path / "shadow", tmp_path / "state" / "pepper")
     (tmp_path / "state" / "takes").mkdir()
     (tmp_path / "state" / "takes" / "of-asterisk.wav").write_bytes(b"")
-    ChangeGroup(tmp_path / "state", "", user="daemon").apply(InstallTarget(Path("/")))
+    ChangeOwner(tmp_path / "state", "", user="daemon").apply(InstallTarget(Path("/")))
     assert (tmp_path / "state" / "ivr.db").owner() == "daemon"
     assert (tmp_path / "state" / "ivr.db").group() == "root"
     assert (tmp_path / "state" / "takes").owner() == "daemon"

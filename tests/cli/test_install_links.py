@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ivr.install.plan import Layout, install_steps
-from ivr.install.steps import ChangeGroup, InstallStep, InstallTarget, MakeDirectory, Ownership
+from ivr.install.steps import ChangeOwner, InstallStep, InstallTarget, MakeDirectory, Ownership
 from ivr.install.write_file import FileRule, WriteFile
 from ivr.storage.audio_folder import Recordings
 from tests.cli.conftest import Ivr
@@ -109,7 +109,7 @@ def test_second_name_of_a_file_of_root_does_not_change_its_group(tmp_path: Path)
     (tmp_path / "shadow").write_text("of root")
     (tmp_path / "data").mkdir()
     os.link(tmp_path / "shadow", tmp_path / "data" / "a.wav")
-    ChangeGroup(tmp_path / "data", "daemon").apply(InstallTarget(Path("/")))
+    ChangeOwner(tmp_path / "data", "daemon").apply(InstallTarget(Path("/")))
     assert (tmp_path / "shadow").stat().st_gid == 0
 
 
