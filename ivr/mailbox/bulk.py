@@ -60,7 +60,8 @@ class BulkOperations:
     """Operations on many messages of one mailbox.
 
     A message that the precondition rejects, or that is changed meanwhile, fails with a conflict. `max_concurrency`:
-    messages processed at the same time, of all requests together: calls wait for what becomes ready at once.
+    messages processed at the same time, of all requests together: calls wait for what becomes ready at once. Requests
+    take turns to read messages, a batch each, so one with few messages does not wait for all of another one.
     """
 
     def __init__(self, messages: MessageStore, delivery: Delivery, *, max_concurrency: int = 100) -> None:
@@ -68,6 +69,7 @@ class BulkOperations:
         self._delivery = delivery
         self._batch_size = max_concurrency
         self._places = asyncio.Semaphore(max_concurrency)
+        self._read_turn = asyncio.Lock()
 
     async def move_to_folder(
         self,
@@ -152,7 +154,8 @@ class BulkOperations:
         unique_ids = list(dict.fromkeys(ids))
         for start in range(0, len(unique_ids), self._batch_size):
             batch = unique_ids[start : start + self._batch_size]
-            messages = await self._messages.get_many(mailbox.id, batch, not_before)
+            async with self._read_turn:
+                messages = await self._messages.get_many(mailbox.id, batch, not_before)
             outcomes = iter(await asyncio.gather(*(apply(one) for one in messages if isinstance(one, Message))))
             for message_id, message in zip(batch, messages, strict=True):
                 outcome = next(outcomes) if isinstance(message, Message) else message

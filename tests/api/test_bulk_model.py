@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ivr.errors import IvrError
+from ivr.errors import IvrError, NotFound
 from ivr.mailbox.bulk import BulkOperations, BulkResult
 from ivr.storage.records import Folder, Message
 from ivr.storage.sqlite.messages import SqliteMessages
@@ -96,3 +97,28 @@ async def test_messages_of_a_bulk_operation_are_read_together(app: AppFixture) -
     assert outcome.succeeded == sent
     assert outcome.failed == [(one, "not_found") for one in unknown]
     assert messages.reads <= 10
+
+
+async def test_requests_take_turns_to_read_and_a_short_one_does_not_wait_for_a_long_one() -> None:
+    """What is read at once is worked off at once, while calls wait."""
+    readers, most, finished = 0, 0, list[str]()
+
+    class SlowStore:
+        async def get_many(self, box_id: str, ids: Sequence[str], not_before: int) -> list[IvrError]:
+            nonlocal readers, most
+            readers += 1
+            most = max(most, readers)
+            await asyncio.sleep(0)
+            readers -= 1
+            return [NotFound("unknown message")] * len(ids)
+
+    bulk = BulkOperations(cast(Any, SlowStore()), cast(Any, None), max_concurrency=10)
+
+    async def change(name: str, count: int) -> None:
+        outcome = await bulk.delete(cast(Any, SimpleNamespace(id="box")), map(str, range(count)), 0)
+        assert outcome.failed == [(str(number), "not_found") for number in range(count)]
+        finished.append(name)
+
+    await asyncio.gather(*(change(f"long {number}", 1000) for number in range(4)), change("short", 5))
+    assert most == 1
+    assert finished[0] == "short"
