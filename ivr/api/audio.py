@@ -30,7 +30,7 @@ from ivr.api.messages import MessageDep, find_message, parse_ids, require_messag
 from ivr.api.misspelling import reject_misspelt_members
 from ivr.api.request_body import BodyDep, read_upload
 from ivr.api.zip_archive import require_readable, stream_zip
-from ivr.errors import InvalidFields, NotAcceptable
+from ivr.errors import InvalidFields, NotAcceptable, NotFound
 from ivr.mailbox.box_settings import report_violations
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.uploads import MessageMetadata
@@ -88,8 +88,10 @@ async def require_audio_access(request: Request) -> AudioAccess:
 
 
 async def find_audio(request: Request, services: ApiServices, box_id: str, message_id: str) -> AudioAccess:
-    """Return a message that a link opens. Raises `NotFound`."""
+    """Return a message that a link opens. Raises `NotFound`, also for a disabled mailbox: its PIN opens none either."""
     mailbox = await services.mailbox.boxes.get(box_id)
+    if not mailbox.settings.enabled:
+        raise NotFound("the mailbox is disabled", message_id)
     cutoff = mailbox.voicemail_settings.retention_cutoff(services.clock.now())
     return AudioAccess(mailbox, await find_message(request, services, mailbox, message_id, cutoff))
 

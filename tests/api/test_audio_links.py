@@ -86,6 +86,14 @@ async def test_link_of_deleted_message_is_not_found(
     assert (await fetch(link)).status_code == 404
 
 
+async def test_link_of_disabled_mailbox_is_not_found(
+    rest: RestClient, app: AppFixture, box: Mailbox, message: Message
+) -> None:
+    link = await link_of(rest, box, message)
+    await app.container.boxes.patch(box, {"enabled": False})
+    assert (await fetch(link)).status_code == 404
+
+
 async def test_lists_have_links_where_asked_for_and_are_not_cached(
     rest: RestClient, app: AppFixture, box: Mailbox, message: Message
 ) -> None:
