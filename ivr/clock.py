@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
 
 EARLIEST_PLAUSIBLE_TIME = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
 """An earlier time is that of a clock that was not set."""
+_MARGIN = timedelta(days=2)
+EARLIEST_TIME = int((datetime(1000, 1, 1, tzinfo=UTC) + _MARGIN).timestamp())
+LATEST_TIME = int((datetime.max.replace(tzinfo=UTC) - _MARGIN).timestamp())
+"""The times whose year has four digits in each time zone."""
+
+
+def date_of(timestamp: float, timezone: tzinfo | None = None) -> datetime:
+    """Return Unix seconds as a date in a time zone, None: that of this machine; the nearest date where there is none.
+
+    Times from other systems may be of any year, and a date must not end what prints it.
+    """
+    date = datetime.fromtimestamp(min(max(timestamp, EARLIEST_TIME), LATEST_TIME), UTC)
+    return date.astimezone(timezone)
 
 
 class Clock(Protocol):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC
+
+from ivr.clock import date_of
 
 
 class IdGenerator:
@@ -18,4 +20,4 @@ class IdGenerator:
 
     def new_message_id(self, time: float) -> str:
         """Return `YYYYMM-` and 32 hex digits, as Kazoo does. The month is that of `time` (Unix seconds) in UTC."""
-        return f"{datetime.fromtimestamp(time, UTC):%Y%m}-{self.new_document_id()}"
+        return f"{date_of(time, UTC):%Y%m}-{self.new_document_id()}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any
 
 import typer
@@ -22,6 +21,7 @@ from ivr.cli.support import (
     print_table,
     with_app,
 )
+from ivr.clock import date_of
 from ivr.errors import BadInput, NotFound
 from ivr.mailbox.text_values import suggest
 from ivr.mailbox.voicemail_settings import DAY_S
@@ -113,7 +113,7 @@ def _format_time_in(language: str, timestamp: int) -> str:
 
     from ivr.notifications.mail.variables import format_date
 
-    return format_date(datetime.fromtimestamp(timestamp, LOCALTZ), language)
+    return format_date(date_of(timestamp, LOCALTZ), language)
 
 
 async def _call_row(app: App, call: CallRecord) -> dict[str, Any]:

@@ -8,11 +8,11 @@ import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ivr.audio import wav
+from ivr.clock import date_of
 from ivr.errors import BadInput, InvalidAudio
 from ivr.storage.records import Message
 
@@ -51,7 +51,7 @@ def _draft_of(file: Path) -> Path:
 
 def message_file_name(message: Message) -> str:
     """Return a name that sorts by time and says who has called; every file system accepts it."""
-    time = datetime.fromtimestamp(message.time).astimezone().strftime("%Y-%m-%d_%H%M%S")
+    time = date_of(message.time).strftime("%Y-%m-%d_%H%M%S")
     caller = re.sub(r"[^0-9A-Za-z+]", "", message.caller.number)[:32] or "anonymous"
     return f"{time}_{caller}_{message.id}.wav"
 
@@ -73,7 +73,7 @@ def write_json(archive: zipfile.ZipFile, name: str, document: Any, time: float) 
 
 def _entry(name: str, time: float) -> zipfile.ZipInfo:
     """Return an entry with a local time, in a year that ZIP files can express: imports have others."""
-    local = datetime.fromtimestamp(int(time)).astimezone()
+    local = date_of(int(time))
     year = min(max(local.year, EARLIEST_ZIP_YEAR), LATEST_ZIP_YEAR)
     entry = zipfile.ZipInfo(name, (year, local.month, local.day, local.hour, local.minute, local.second))
     entry.compress_type = zipfile.ZIP_DEFLATED

@@ -20,6 +20,7 @@ from rich.text import Text
 
 from ivr import logging_setup, settings
 from ivr.app import App
+from ivr.clock import date_of
 from ivr.directory.models import Account
 from ivr.errors import BadInput, BoxFull, Conflict, HungUp, IvrError, NotFound, StoreError
 from ivr.storage.data_folder import database_path, earlier_database
@@ -244,7 +245,7 @@ _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 def format_time(timestamp: float) -> str:
     """Return a Unix time as `2026-11-28 12:43:41+01:00`. The variable TZ changes the time zone, as everywhere."""
-    return datetime.fromtimestamp(int(timestamp)).astimezone().isoformat(sep=" ")
+    return date_of(int(timestamp)).isoformat(sep=" ")
 
 
 def parse_period(since: str | None, until: str | None, now: float, *, earliest: int, latest: int) -> tuple[int, int]:

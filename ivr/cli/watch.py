@@ -16,6 +16,7 @@ from rich.text import Text
 
 from ivr.app import App
 from ivr.cli.support import JsonOption, with_app
+from ivr.clock import date_of
 from ivr.storage.records import MwiSummary, Overview
 
 PIPE_WIDTH = 10_000
@@ -142,7 +143,7 @@ class _TimeFormatter:
 
     def time(self, timestamp: int) -> str:
         """Return the time of day, preceded by the date unless it is today."""
-        when = datetime.fromtimestamp(timestamp, self._timezone)
+        when = date_of(timestamp, self._timezone)
         now = datetime.fromtimestamp(self._now, self._timezone)
         return f"{when:%H:%M:%S}" if when.date() == now.date() else f"{when:%Y-%m-%d %H:%M}"
 

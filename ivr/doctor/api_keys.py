@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from datetime import datetime
 
+from ivr.clock import date_of
 from ivr.doctor.installation import Installation
 from ivr.health.finding import Finding, warning
 
@@ -37,4 +37,4 @@ def check_api_keys(installation: Installation) -> Iterator[Finding]:
 
 
 def _date(time: float) -> str:
-    return datetime.fromtimestamp(time).astimezone().date().isoformat()
+    return date_of(time).date().isoformat()

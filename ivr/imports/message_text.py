@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import UTC, datetime
+from datetime import UTC
 
 from ivr.audio import wav
+from ivr.clock import date_of
 from ivr.imports import message_fields
 from ivr.storage.records import Caller, Folder, Message
 from ivr.validation.text import to_single_line
@@ -47,7 +48,7 @@ def format_caller(caller: Caller) -> str:
 
 def format_text(message: Message, msg_id: str, samples_bytes: int) -> bytes:
     """Return the .txt file of a message with so many bytes of samples."""
-    time = datetime.fromtimestamp(message.time, UTC)
+    time = date_of(message.time, UTC)
     category = (_labels_beside_folder(message) or [""])[0]
     number = message.to_uri.partition("@")[0]
     values = {

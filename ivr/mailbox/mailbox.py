@@ -8,7 +8,7 @@ from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from ivr.audio import wav
-from ivr.clock import Clock
+from ivr.clock import Clock, date_of
 from ivr.directory.models import Account, User
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.key_map import KeyMap, merge_valid_layers
@@ -175,7 +175,7 @@ class Mailbox:
 
     def local_time(self, timestamp: float) -> datetime:
         """Convert Unix seconds to the time zone of the mailbox."""
-        return datetime.fromtimestamp(timestamp, self.zone_info)
+        return date_of(timestamp, self.zone_info)
 
     def with_settings(self, settings: BoxSettings) -> Mailbox:
         """Return the mailbox with other settings."""

@@ -12,12 +12,12 @@ import hashlib
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 
 import structlog
 
-from ivr.clock import EARLIEST_PLAUSIBLE_TIME, Clock
+from ivr.clock import EARLIEST_PLAUSIBLE_TIME, Clock, date_of
 from ivr.directory.directory import DEFAULT_CONTEXT
 from ivr.errors import InvalidAudio, IvrError
 from ivr.mailbox.boxes import Boxes
@@ -87,7 +87,7 @@ class FallbackRecording:
     def message_id(self) -> str:
         """Always the same for one file name."""
         digest = hashlib.sha256(self.path.name.encode()).hexdigest()[:32]
-        return f"{datetime.fromtimestamp(self.recorded_at, UTC):%Y%m}-{digest}"
+        return f"{date_of(self.recorded_at, UTC):%Y%m}-{digest}"
 
 
 def parse_file_name(path: Path, now: float) -> FallbackRecording | None:

@@ -10,6 +10,7 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_datetime
 
 from ivr import __version__
+from ivr.clock import date_of
 from ivr.directory.models import Account, User
 from ivr.mailbox.boxes import to_document
 from ivr.mailbox.caller_id import identify
@@ -107,7 +108,7 @@ def message_variables(
         "to": _parse_sip_uri(message.to_uri),
         "date_called": {
             "local": format_date(mailbox.local_time(message.time), language),
-            "utc": f"{datetime.fromtimestamp(message.time, UTC):%Y-%m-%d %H:%M:%S} UTC",
+            "utc": f"{date_of(message.time, UTC):%Y-%m-%d %H:%M:%S} UTC",
         },
         "call_id": message.call_id,
     }

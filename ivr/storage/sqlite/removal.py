@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 
+from ivr.clock import date_of
 from ivr.errors import NotFound
 from ivr.storage.records import Message, TaskKind
 from ivr.storage.sqlite import counters, events, message_rows
@@ -38,7 +39,7 @@ def is_soft_deleted(connection: sqlite3.Connection, box_id: str, message_id: str
         "SELECT purged_at FROM tombstones WHERE id = ? AND box_id = ?", (message_id, box_id)
     ).fetchone()
     if tombstone:
-        removed_on = f"{datetime.fromtimestamp(tombstone['purged_at'], UTC):%Y-%m-%d}"
+        removed_on = f"{date_of(tombstone['purged_at'], UTC):%Y-%m-%d}"
         raise NotFound(f"too late: the message {message_id!r} was removed for good on {removed_on}")
     raise NotFound(f"there is no message {message_id!r} in this box, nor was there")
 
