@@ -19,8 +19,8 @@ from ivr.ids import IdGenerator
 from ivr.pepper_files import PepperFiles, pepper_path
 from ivr.settings import Settings
 from ivr.storage.audio_folder import Recordings
-from ivr.storage.audio_store import open_audio_store
-from ivr.storage.data_folder import database_path, state_folder, verify_database_kept, verify_layout
+from ivr.storage.audio_store import open_audio_store, verify_database_kept
+from ivr.storage.data_folder import database_path, state_folder, verify_layout
 from ivr.storage.database import Database
 from ivr.storage.engine import parse_database_url
 from ivr.storage.process_locks import ProcessLocks
@@ -119,7 +119,7 @@ class Stores:
                 monotonic=self.clock.monotonic,
                 on_write=self._measure_write,
             )
-        verify_database_kept(data.folder)
+        verify_database_kept(data.folder, self.database_files.has_accounts, self.open_recordings)
         return SqliteDatabase(
             database_path(data.folder),
             busy_timeout_ms=data.busy_timeout_ms,

@@ -23,6 +23,7 @@ from ivr.health.folders import (
 from ivr.storage.data_folder import DATABASE_NAME, database_path, state_folder
 
 DATABASE_FILES = (DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm")
+LOST = "but there are recordings, such as"
 LOST_PEPPER = "if it is lost: ivr pepper accept; then, for each mailbox: ivr box pin NUMBER --generate"
 RESTORE = f"{STOP} && ivr restore FOLDER --replace && {START}"
 
@@ -68,6 +69,10 @@ def check_audio_store(facts: HealthFacts) -> Iterator[Finding]:
 
 def _database_finding(error: str, folder: Path, pepper: Path) -> Finding:
     """Return the finding for an error of the database, with what to do about it."""
+    if LOST in error:
+        what, _, remedy = error.partition(": ")
+        command = remedy.partition(": ")[2].partition("; without")[0]
+        return problem("database", what, remedy, command=command, fill_in=("FOLDER",), prevents_storing=True)
     path, restore = quoted(database_path(folder)), "restore the newest backup of FOLDER (docs/operations.md)"
     fill_in: tuple[str, ...] = ("FOLDER",)
     command = RESTORE
@@ -86,7 +91,7 @@ def _database_finding(error: str, folder: Path, pepper: Path) -> Finding:
     elif "pepper" in error:
         remedy = f"restore pepper from a backup, FILE, or correct pins.pepper_file in ivr.toml; {LOST_PEPPER}"
         command, fill_in = _restore_pepper(pepper, folder), ("FILE",)
-    elif "not a database" in error or "malformed" in error or "is missing" in error:
+    elif "not a database" in error or "malformed" in error:
         remedy = restore
     else:
         remedy, command = (

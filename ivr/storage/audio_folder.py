@@ -29,6 +29,8 @@ TAKES_FOLDER = "takes"
 INCOMING_FOLDER = "incoming"
 SUFFIXES = (".wav", ".mp3", ".mp4", ".upload")
 """File name suffixes of one recording: the recording, its renditions, and the original upload."""
+ACCOUNT_GLOB = "[0-9a-f]" * 32
+RESTORE = "systemctl stop ivr.socket ivr && ivr restore FOLDER --replace && systemctl start ivr"
 FILE_NAME_PATTERN = re.compile(r"(\.?)((?:\d{6}-)?[0-9a-f]{32}(?:-[0-9a-f]{8})?)\..*")
 """Names of files that the service creates; a draft begins with a dot. Files with other names are never touched.
 
@@ -45,6 +47,20 @@ class Recordings:
         self.takes_folder = self._node_folder / TAKES_FOLDER
         self.incoming_folder = state_folder(folder) / INCOMING_FOLDER
         self._take_drafts = state_folder(self._node_folder) / INCOMING_FOLDER
+
+    def find_any(self) -> str:
+        """Return where a recording of a message is; "": there is none. Raises `StoreError`."""
+        try:
+            return str(next(self._folder.glob(f"{ACCOUNT_GLOB}/vm/*"), ""))
+        except OSError as error:
+            raise translate_os_error(error) from error
+
+    def describe_restoration(self, data_folder: Path) -> str:
+        """Return what to do where there are recordings without a database."""
+        return (
+            f"restore the newest backup, of FOLDER: {RESTORE}; without one, move the folders of accounts in"
+            f" {data_folder} aside and begin anew"
+        )
 
     def prepare(self) -> None:
         """Create the folders that the first call needs. Raises `StoreError`."""

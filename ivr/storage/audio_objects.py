@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import shlex
 import threading
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 import structlog
@@ -28,12 +31,14 @@ from ivr.storage.audio_folder import (
     Recordings,
     translate_os_error,
 )
+from ivr.storage.data_folder import database_path
 from ivr.storage.file_owner import inherit_owner
-from ivr.storage.object_store import ObjectStore
+from ivr.storage.object_store import LIST_CHUNK, ObjectStore
 from ivr.storage.records import StoredFile
 from ivr.storage.settings import MEGABYTE, AudioSettings
 
 CACHE_FOLDER = "audio-cache"
+MESSAGE_KEY = re.compile(r"[0-9a-f]{32}/vm/.")
 MAX_DOWNLOADS = 16
 """At a time. They have threads of their own: a slow store holds up nothing else."""
 
@@ -125,6 +130,20 @@ class ObjectRecordings(Recordings):
             path = self._folder / found.key
             if name := FILE_NAME_PATTERN.fullmatch(path.name):
                 yield StoredFile("" if name[1] else name[2], path, found.changed_at)
+
+    def find_any(self) -> str:
+        """Return where a recording of a message is; "": there is none. One page of the bucket's list is read."""
+        objects = islice(self._objects.list(""), LIST_CHUNK)
+        return next((f"{self._objects.name}/{found.key}" for found in objects if MESSAGE_KEY.match(found.key)), "")
+
+    def describe_restoration(self, data_folder: Path) -> str:
+        """Return what to do where there are recordings without a database."""
+        folder, files = shlex.quote(str(data_folder)), shlex.quote(str(database_path(data_folder)))
+        return (
+            f"restore the newest copy of {data_folder}, in FOLDER: systemctl stop ivr.socket ivr && rm -f"
+            f" {files}-wal {files}-shm && cp -a FOLDER/. {folder} && systemctl start ivr; without one, let audio.store"
+            " name another prefix and begin anew"
+        )
 
     def verify(self, *, by_writing: bool = False) -> None:
         """Return if the bucket answers; `by_writing`: if it also stores and deletes. Raises `StoreError`."""

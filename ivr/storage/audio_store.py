@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from ivr.clock import Clock
-from ivr.errors import SettingsError
+from ivr.errors import SettingsError, StoreError
 from ivr.storage.audio_folder import Recordings
+from ivr.storage.data_folder import database_path
 from ivr.storage.settings import AudioSettings
 
 
@@ -20,3 +22,26 @@ def open_audio_store(settings: AudioSettings, data_folder: Path, node_folder: Pa
         what = f"audio.store needs the library obstore ({error})"
         raise SettingsError(f"{what}: pip install 'ivr-voicemail[scale]'") from error
     return open_object_recordings(settings, node_folder, clock)
+
+
+def verify_database_kept(
+    folder: Path, has_accounts: Callable[[Path], bool], open_recordings: Callable[[], Recordings]
+) -> None:
+    """Raise `StoreError` if there are recordings, but no database or an empty one: a new one would hide the loss.
+
+    `has_accounts(path)`: whether a database has ever had an account. Only without one is the store of recordings asked.
+    """
+    path = database_path(folder)
+    is_present = path.exists()
+    if is_present and has_accounts(path):
+        return
+    loss = f"{path} {'is empty' if is_present else 'is missing'}"
+    recordings = open_recordings()
+    try:
+        found = recordings.find_any()
+    except StoreError as error:
+        raise StoreError(f"{loss}, and whether there are recordings cannot be seen: {error}") from error
+    if found:
+        raise StoreError(
+            f"{loss}, but there are recordings, such as {found}: {recordings.describe_restoration(folder)}"
+        )

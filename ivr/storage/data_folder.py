@@ -75,17 +75,6 @@ def verify_layout(folder: Path) -> None:
         )
 
 
-def verify_database_kept(folder: Path) -> None:
-    """Raise `StoreError` for a data folder that has recordings but no database: an empty one would hide the loss."""
-    path = database_path(folder)
-    recording = None if path.exists() else next(folder.glob(f"{'[0-9a-f]' * 32}/vm/*"), None)
-    if recording:
-        raise StoreError(
-            f"{path} is missing, but there are recordings, such as {recording}: restore the newest backup; without one,"
-            f" move the folders of accounts in {folder} aside and begin anew"
-        )
-
-
 def upgrade_data_folder(folder: Path) -> None:
     """Move secrets and uploads to `state/`, rename recordings and delete caches. Raises `StoreError`.
 

@@ -70,6 +70,11 @@ class ObjectStore:
         self._store = _connect(settings, settings.within_s)
         self._patient_store = _connect(settings, settings.within_s * LONG_TRANSFER_FACTOR)
 
+    @property
+    def name(self) -> str:
+        """The bucket and the prefix, as `s3://bucket/prefix`."""
+        return self._name
+
     def create(self, key: str, content: bytes) -> bool:
         """Store an object, unless there is one of that name. Return whether it was stored."""
         with self._translate_errors():

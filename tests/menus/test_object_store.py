@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from ivr.audio import wav
 from ivr.cli import main
+from ivr.errors import StoreError
+from ivr.health.checks import check_database
+from ivr.health.facts import HealthFacts
 from ivr.mailbox.mailbox import Mailbox
+from ivr.storage.data_folder import database_path
 from ivr.storage.records import MediaKind, Message
+from ivr.stores import Stores
 from tests.mailbox.test_delivery import run_recovery
 from tests.menus.test_leave_message import BEEP, GREETING, leave_message
 from tests.support.app_fixture import AppFixture
@@ -147,6 +152,66 @@ async def test_consistency_check_finds_orphans_and_missing_objects(
     recordings = app.container.recordings
     paths = [recordings.message_path(message.account_id, message.recording) for message in (lost, present)]
     assert recordings.find_missing(paths) == [paths[0]]
+
+
+def lose_database(app: AppFixture, *, leave_empty: bool) -> Path:
+    app.container.close()
+    path = database_path(app.settings.data.folder)
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+    if leave_empty:
+        path.touch()
+    return path
+
+
+@pytest.mark.parametrize(("leave_empty", "loss"), [(False, "is missing"), (True, "is empty")])
+async def test_lost_database_is_refused_where_the_bucket_has_recordings(
+    app: AppFixture, box: Mailbox, s3_server: S3Server, leave_empty: bool, loss: str
+) -> None:
+    message = await app.create_message(box, s=3)
+    s3_server.objects["data/another-program/vm/1.wav"] = s3_server.objects["data/check-of-ivr/1"] = b""
+    path = lose_database(app, leave_empty=leave_empty)
+    s3_server.requests.clear()
+    with pytest.raises(StoreError) as refused:
+        _ = Stores(app.settings).database
+    folder = app.settings.data.folder
+    assert f"{path} {loss}, but there are recordings, such as s3://{BUCKET}/{key_of(message)}" in str(refused.value)
+    assert f"cp -a FOLDER/. {folder} && systemctl start ivr; without one" in str(refused.value)
+    assert len(s3_server.requests) == 1
+    [finding] = check_database(HealthFacts(folder, now=0, database_error=str(refused.value)))
+    assert finding.command == (
+        f"systemctl stop ivr.socket ivr && rm -f {path}-wal {path}-shm && cp -a FOLDER/. {folder}"
+        " && systemctl start ivr"
+    )
+    assert finding.fill_in == ("FOLDER",)
+    s3_server.fail(403, "InvalidAccessKeyId")
+    with pytest.raises(
+        StoreError, match=f"{loss}, and whether there are recordings cannot be seen: .* refuses the key"
+    ):
+        _ = Stores(app.settings).database
+
+
+async def test_present_database_is_opened_without_the_object_store(
+    app: AppFixture, box: Mailbox, s3_server: S3Server
+) -> None:
+    app.container.close()
+    s3_server.fail()
+    s3_server.requests.clear()
+    stores = Stores(app.settings)
+    _ = stores.database
+    stores.close()
+    assert s3_server.requests == []
+
+
+async def test_new_database_is_created_beside_a_bucket_without_recordings(
+    app: AppFixture, box: Mailbox, s3_server: S3Server
+) -> None:
+    s3_server.objects["data/another-program/vm/1.wav"] = b""
+    path = lose_database(app, leave_empty=False)
+    stores = Stores(app.settings)
+    _ = stores.database
+    stores.close()
+    assert path.stat().st_size
 
 
 def test_backup_says_what_to_do(

@@ -14,6 +14,9 @@ class DatabaseFileStore(Protocol):
     def copy(self, database: Path, target: Path) -> None:
         """Copy a database that may be in use to the file `target`, in the state of one moment."""
 
+    def has_accounts(self, database: Path) -> bool:
+        """Return whether a database has ever had an account. One that cannot be read has: opening it says why."""
+
     def is_in_use(self, database: Path) -> bool:
         """Return whether another process has the database open."""
 

@@ -34,6 +34,13 @@ class SqliteDatabaseFile:
             source.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")  # All of it is in the one file then.
 
+    def has_accounts(self, database: Path) -> bool:
+        try:
+            with closing(_connect(database)) as connection:
+                return bool(connection.execute("SELECT 1 FROM accounts LIMIT 1").fetchone())
+        except sqlite3.Error as error:
+            return "no such table" not in str(error)
+
     def is_in_use(self, database: Path) -> bool:
         try:
             handle = os.open(f"{database}-shm", os.O_RDWR | os.O_CLOEXEC)

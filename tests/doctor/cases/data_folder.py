@@ -75,6 +75,13 @@ def lose_database(site: BrokenSite) -> None:
         path.unlink()
 
 
+def empty_database(site: BrokenSite) -> None:
+    lose_database(site)
+    database = site.data / "state" / "ivr.db"
+    database.touch(0o600)
+    os.chown(database, site.data.stat().st_uid, site.data.stat().st_gid)
+
+
 def copy_of_an_upgrade(site: BrokenSite) -> None:
     """A newer version has migrated the database. It has made a copy before."""
     database = site.data / "state" / "ivr.db"
@@ -267,6 +274,7 @@ CASES: dict[str, Case] = {
     "database newer": Case(copy_of_an_upgrade, "database", "newer version of ivr"),
     "database locked": Case(lock_database, "database", "locked by another process"),
     "database missing": Case(lose_database, "database", "but there are recordings", {"FOLDER": newest_backup}),
+    "database empty": Case(empty_database, "database", "is empty, but there are recordings", {"FOLDER": newest_backup}),
     "pepper missing": Case(
         move("data/state/pepper", "pepper"),
         "pepper",
