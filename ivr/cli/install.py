@@ -20,6 +20,7 @@ from ivr.install.asterisk_start import AsteriskStart, find_asterisk_start
 from ivr.install.installed_files import RECORD_FILE, InstalledFiles
 from ivr.install.plan import (
     ASTERISK_SECRET_FILE,
+    DEFAULT_FASTAGI_PORT,
     MANAGER_SECRET_FILE,
     Layout,
     install_steps,
@@ -179,12 +180,11 @@ def _read_or_generate_ami_secret(target: InstallTarget, layout: Layout) -> str:
 def _with_present_settings(target: InstallTarget, layout: Layout) -> Layout:
     """Return the layout with what ivr.toml says: where ivr.socket listens, and the data folder."""
     fastagi, api, data = (_present_settings(target, layout, section) for section in ("fastagi", "api", "data"))
-    host, port = str(fastagi.get("host", LOOPBACK)), fastagi.get("port") or layout.fastagi_port
+    host, port = str(fastagi.get("host", LOOPBACK)), fastagi.get("port") or DEFAULT_FASTAGI_PORT
     rest_host, rest_port = str(api.get("host", LOOPBACK)), api.get("port") or REST_PORT
     return replace(
         layout,
         data_folder=Path("/", str(data.get("folder") or layout.data_folder)),
-        fastagi_port=int(port),
         fastagi_address=format_address(local_host(host), int(port)),
         listen_addresses=(format_address(host, int(port)), format_address(rest_host, int(rest_port))),
     )

@@ -11,7 +11,7 @@ from ivr.doctor.connections import check_ari
 from ivr.doctor.installation import Installation
 from ivr.doctor.nodes import check_nodes
 from ivr.doctor.tls_certificate import check_tls_certificate
-from ivr.doctor.unit import check_unit
+from ivr.doctor.unit import check_socket, check_unit
 from ivr.doctor.versions import check_installed_files
 from ivr.health.finding import Finding
 
@@ -34,6 +34,7 @@ CHECKS: tuple[Callable[[Installation], Iterator[Finding]], ...] = (
     prompt_checks.check_languages,
     host.check_ffmpeg,
     check_unit,
+    check_socket,
     running_service.check_fastagi,
     running_service.check_rest,
     check_tls_certificate,

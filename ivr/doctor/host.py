@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ivr.doctor.installation import Installation
+from ivr.doctor.unit import find_other_owner
 from ivr.health.checks import run_checks
 from ivr.health.finding import RESTART, Finding, ok, problem, quoted, warning
 from ivr.recovery.fallback_recordings import FILE_PREFIX, parse_file_name
@@ -41,6 +42,8 @@ def check_configuration(installation: Installation) -> Iterator[Finding]:
             f"{installation.config_file} contains a secret, and the group that Asterisk is in can read it",
             command=f"ivr install && {RESTART}",
         )
+    elif find_other_owner(installation):
+        return  # `check_unit` says so: this user need not read the settings.
     elif not _is_readable_by_service(installation.config_file, installation.data_folder):
         folder, file = quoted(installation.data_folder), quoted(installation.config_file)
         yield problem(

@@ -30,6 +30,7 @@ MANAGER_INCLUDE = """; The manager account of ivr, for message lights and calls 
 COMMAND_FOLDERS = {Path("/usr/bin"), Path("/usr/local/bin")}
 SYSTEMD_RUNTIME_FOLDER = Path("/run/systemd/system")
 DEFAULT_DATA_FOLDER = Path("/var/lib/ivr")
+DEFAULT_FASTAGI_PORT = 4573
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,6 @@ class Layout:
     asterisk_user: str = "asterisk"
     asterisk_group: str = "asterisk"
     """The group by which Asterisk reads its configuration. Where `group` is the same, Asterisk has no other."""
-    fastagi_port: int = 4573
     fastagi_address: str = "127.0.0.1:4573"
     """Where Asterisk, on this machine, reaches the service."""
     listen_addresses: tuple[str, ...] = ("127.0.0.1:4573", "127.0.0.1:8000")
@@ -148,13 +148,14 @@ def manual_steps(layout: Layout, *, is_upgrade: bool) -> list[str]:
 
 
 def _settings_toml(layout: Layout) -> str:
+    """Return the settings of a new installation. What a site has set is no new version that it could take over."""
     return f"""# Settings of ivr. {layout.package_data / "docs" / "settings.md"} lists all of them.
 
 [data]
-folder = "{layout.data_folder}"
+folder = "{DEFAULT_DATA_FOLDER}"
 
 [fastagi]
-port = {layout.fastagi_port}
+port = {DEFAULT_FASTAGI_PORT}
 """
 
 

@@ -118,7 +118,7 @@ def find_obsolete(folder: Path, files: Sequence[WriteFile], target: InstallTarge
         path
         for path in sorted(target.resolve(folder).glob("*"))
         if path.is_file()
-        and not any(target.resolve(file.path) == path for file in files)
+        and not any(path in (target.resolve(file.path), target.resolve(file.new_path)) for file in files)
         and (str(folder / path.name) in target.installed.hashes or text_digest(_read_text(path)) in KNOWN_DIGESTS)
     ]
 

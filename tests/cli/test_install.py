@@ -178,6 +178,7 @@ def test_data_folder_of_the_settings_is_that_of_unit_and_dialplan(ivr: Ivr, tmp_
     assert 'ReadWritePaths="/srv/voice mail"\n' in (tmp_path / "etc/systemd/system" / unit).read_text()
     assert "IVR_TAKES_FOLDER => /srv/voice mail/takes\n" in (tmp_path / "etc/asterisk/ivr/secret.conf").read_text()
     assert (tmp_path / "srv/voice mail/takes").is_dir()
+    assert not list(tmp_path.rglob("*.new"))
 
 
 def test_command_is_linked_into_path_and_a_program_of_the_site_is_kept(tmp_path: Path) -> None:
@@ -338,6 +339,7 @@ def test_socket_has_the_addresses_of_the_settings(ivr: Ivr, installed_root: Path
     ivr("install", "--root", str(installed_root))
     text = (installed_root / "etc/systemd/system/ivr.socket").read_text()
     assert re.findall(r"^ListenStream=(.*)$", text, re.MULTILINE) == ["127.0.0.1:4600", "[::1]:8080"]
+    assert not list(installed_root.rglob("*.new")), "a port of the site is no new version of the settings"
 
 
 @pytest.mark.parametrize(

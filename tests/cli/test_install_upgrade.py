@@ -94,6 +94,20 @@ def test_file_that_the_site_has_changed_is_kept_and_the_new_version_is_shown(
         assert upgrade().count("replaced by the new version") > 10, "what was taken over counts as ours again"
 
 
+def test_new_version_that_waits_is_not_called_unused(ivr: Ivr, machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = machine / "etc/asterisk/ivr/secret.conf"
+    append(secret, "; a line of the site\n")
+    new = secret.with_name("secret.conf.new")
+    new.write_text("; an earlier version\n")
+    obsolete = secret.with_name("extensions-old.conf")
+    obsolete.write_text(new.read_text())
+    monkeypatch.setattr("ivr.install.write_file.KNOWN_DIGESTS", frozenset({text_digest(new.read_text())}))
+    printed = ivr("install", "--root", str(machine)).stdout
+    assert f"- diff -u {secret} {new}\n" in printed
+    assert f"- {obsolete}\n" in printed
+    assert f"- {new}\n" not in printed
+
+
 def test_refused_version_is_not_offered_again(
     ivr: Ivr,
     machine: Path,

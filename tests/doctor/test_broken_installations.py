@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 
 from tests.doctor.broken_site import IS_ROOT, BrokenSite, FakeService, isolate, silence_log
 from tests.doctor.cases import CASES
+from tests.doctor.cases.service import socket_on_former_port
 from tests.support.all_commands import command
 
 TROUBLESHOOTING = Path(__file__).parents[2] / "docs" / "troubleshooting.md"
@@ -94,6 +96,27 @@ def test_broken_installation_is_named_and_healthy_after_the_printed_remedy(name:
         command = re.sub(rf"\b{word}\b", filled_in, command)
     (site.folder / "typed").write_text(case.typed)
     site.run_as_printed(command)
+    assert site.findings() == []
+
+
+def test_data_folder_of_another_user_is_one_finding(site: BrokenSite) -> None:
+    """Who owns the folder is no user of the service, and so need not read the settings."""
+    if not IS_ROOT:
+        pytest.skip("only root can give files to another user")
+    site.config.chmod(0o640)
+    os.chown(site.config, 0, 0)
+    CASES["data folder of another user than the unit's"].damage(site)
+    assert [one["check"] for one in site.findings() if one["check"] in ("config", "unit")] == ["unit"]
+
+
+def test_socket_of_a_package_gets_a_drop_in(site: BrokenSite) -> None:
+    socket_on_former_port("/usr/lib/systemd/system/ivr.socket")(site)
+    [finding] = site.findings()
+    folder = site.folder / "ivr.socket.d"
+    site.run_as_printed(finding["command"].replace("/etc/systemd/system/ivr.socket.d", shlex.quote(str(folder))))
+    lines = (folder / "ports.conf").read_text().splitlines()
+    ports = [f"ListenStream=127.0.0.1:{site.sections[name]['port']}" for name in ("fastagi", "api")]
+    assert lines == ["[Socket]", "ListenStream=", *ports], "an empty one ends the list of the package"
     assert site.findings() == []
 
 

@@ -43,6 +43,18 @@ def unit_is(remedy: str, **properties: str) -> Step:
     return damage
 
 
+def socket_on_former_port(unit_file: str) -> Step:
+    """systemd holds REST and the port of FastAGI before it was changed in ivr.toml."""
+
+    def damage(site: BrokenSite) -> None:
+        rest, fastagi = (f"127.0.0.1:{site.sections[section]['port']} (Stream)" for section in ("api", "fastagi"))
+        held = {"FragmentPath": unit_file, "Listen": f"127.0.0.1:4572 (Stream)\nListen={rest}"}
+        site.set_unit(**held)
+        site.effects["systemctl start ivr"] = lambda: site.set_unit(**held | {"Listen": f"{rest}\nListen={fastagi}"})
+
+    return damage
+
+
 def data_folder_of_another_user(site: BrokenSite) -> None:
     """Copied from a machine where the user has another number."""
     site.set_unit(User=str(SERVICE_USER))
@@ -218,6 +230,9 @@ CASES: dict[str, Case] = {
     "unit masked": Case(unit_is("systemctl enable --now ivr", LoadState="masked"), "unit", "is masked"),
     "data folder of another user than the unit's": Case(
         data_folder_of_another_user, "unit", "belongs to user 61003: the service cannot use it", as_root=True
+    ),
+    "socket on a former port": Case(
+        socket_on_former_port("/etc/systemd/system/ivr.socket"), "socket", "ivr.socket holds 127.0.0.1:4572"
     ),
     "unit with an error": Case(
         unit_is("systemctl edit --full ivr", LoadState="bad-setting"),
