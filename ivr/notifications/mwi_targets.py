@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -18,11 +18,23 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class BoxMwi:
-    """A mailbox: its owner and members, and the states of its message lights."""
+    """A mailbox: its owner and members, and the states of its message lights.
+
+    `former`: the MWI mailboxes that it no longer has.
+    """
 
     box_id: str
     user_ids: tuple[str, ...]
     states: tuple[MwiState, ...]
+    former: tuple[str, ...] = ()
+
+
+def states_to_publish(boxes: Sequence[BoxMwi]) -> list[MwiState]:
+    """Return the states of these mailboxes, and zero counts for MWI mailboxes that none of them has any longer."""
+    states = [state for box in boxes for state in box.states]
+    names = {state.mailbox for state in states}
+    former = dict.fromkeys(name for box in boxes for name in box.former if name not in names)
+    return [*(MwiState(name, 0, 0) for name in former), *states]
 
 
 class MwiTargets:
@@ -33,9 +45,22 @@ class MwiTargets:
         self._settings = settings
         self._system = system
 
-    async def for_boxes(self, box_ids: Sequence[str]) -> list[BoxMwi]:
+    async def for_boxes(self, box_ids: Iterable[str]) -> list[BoxMwi]:
         """Return the lights of these mailboxes, deleted ones included."""
-        return [self._box_mwi(counts) for counts in await self._store.boxes(box_ids)]
+        return await self.for_changed_boxes(dict.fromkeys(box_ids, ()))
+
+    async def for_changed_boxes(self, former_numbers: Mapping[str, Sequence[str]]) -> list[BoxMwi]:
+        """Return the lights of these mailboxes, by id with the numbers that each no longer has, deleted ones included.
+
+        The mailboxes that have those lights now follow them.
+        """
+        counts = await self._store.boxes(sorted(former_numbers))
+        boxes = [self._box_mwi(box, former_numbers[box.box_id]) for box in counts]
+        former = {name for box in boxes for name in box.former}
+        if not former:
+            return boxes
+        successors = await self._store.boxes_with_numbers(self._numbers_of(former))
+        return [*boxes, *(self._box_mwi(box) for box in successors if box.box_id not in former_numbers)]
 
     async def box_page(self, after: str, limit: int) -> list[BoxMwi]:
         """Return the lights of existing mailboxes by id, after the id `after`."""
@@ -67,10 +92,23 @@ class MwiTargets:
         """Return whether these lights belong to the Asterisk `system`."""
         return system == self._system
 
-    def _box_mwi(self, box: BoxMwiCounts) -> BoxMwi:
-        new, saved = (box.new, box.saved) if box.is_enabled and not box.is_deleted else (0, 0)
-        names = () if box.is_deleted and box.is_number_in_use else self._mailbox_names(box)
-        return BoxMwi(box.box_id, box.user_ids, tuple(MwiState(name, new, saved) for name in names))
+    def _box_mwi(self, box: BoxMwiCounts, former_numbers: Sequence[str] = ()) -> BoxMwi:
+        new, saved = (box.new, box.saved) if box.is_enabled else (0, 0)
+        names = self._mailbox_names(box, [box.mailbox, *box.numbers, *self._with_prefix([box.mailbox])])
+        former = self._mailbox_names(box, [*former_numbers, *self._with_prefix(former_numbers)])
+        if box.is_deleted:
+            names, former = [], [*names, *former]
+        return BoxMwi(box.box_id, box.user_ids, tuple(MwiState(name, new, saved) for name in names), tuple(former))
+
+    def _with_prefix(self, numbers: Iterable[str]) -> list[str]:
+        prefix = self._settings.blf_prefix
+        return [prefix + number for number in numbers if prefix and "@" not in number]
+
+    def _numbers_of(self, names: Iterable[str]) -> set[str]:
+        """Return the numbers and further targets by which a mailbox can have these MWI mailboxes."""
+        before, _, after = self._settings.mailbox.partition("@")[0].partition("{number}")
+        locals_ = {name.partition("@")[0].removeprefix(before).removesuffix(after) for name in names}
+        return {*names, *locals_, *(number.removeprefix(self._settings.blf_prefix) for number in locals_)}
 
     def _endpoint_states(self, endpoints: Iterable[EndpointMwiCounts]) -> Iterator[tuple[str, MwiState]]:
         for counts in endpoints:
@@ -81,11 +119,8 @@ class MwiTargets:
     def _endpoint_mailbox(self, endpoint: str) -> str:
         return self._settings.endpoint_mailbox.format(endpoint=endpoint)
 
-    def _mailbox_names(self, box: BoxMwiCounts) -> list[str]:
-        """Return the MWI mailboxes of the mailbox number, of the number with the prefix, and of its `numbers`."""
-        numbers = [box.mailbox, *box.numbers]
-        if self._settings.blf_prefix:
-            numbers.append(self._settings.blf_prefix + box.mailbox)
+    def _mailbox_names(self, box: BoxMwiCounts, numbers: Sequence[str]) -> list[str]:
+        """Return the MWI mailboxes of a mailbox number, of that number with the prefix, and of further targets."""
         names = [
             number
             if "@" in number

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 import structlog
 
 from ivr.ami import actions
-from ivr.ami.actions import MwiState
 from ivr.ami.client import AmiClient
 from ivr.clock import Clock
 from ivr.errors import AmiActionRejected, AmiUnavailable, StoreError
-from ivr.notifications.mwi_targets import BoxMwi, MwiTargets
+from ivr.notifications.mwi_targets import MwiTargets, states_to_publish
 from ivr.storage.protocols import OutboxStore
-from ivr.storage.records import OutboxTask, TaskKind
+from ivr.storage.records import FORMER_NUMBERS, OutboxTask, TaskKind
 
 BATCH_SIZE = 200
 """Rows of one claim, and mailboxes of one page of a resynchronization."""
@@ -74,8 +73,6 @@ class MwiWorker:
         """The connection after which all lights were published."""
         self._connected_since = (0, 0.0)
         """The current connection, and the monotonic time at which it was first used."""
-        self._published: dict[str, tuple[MwiState, ...]] = {}
-        """Last published states by mailbox id, to clear the old light of a mailbox whose number changes."""
         self._wake_event = asyncio.Event()
         self._busy = 0
 
@@ -130,7 +127,11 @@ class MwiWorker:
             self._busy = 0
 
     async def _publish(self, tasks: Sequence[OutboxTask], ami: AmiClient) -> bool:
-        boxes = await self._targets.for_boxes([task.box_id for task in tasks if task.kind is TaskKind.MWI])
+        former_numbers: dict[str, list[str]] = {}
+        for task in tasks:
+            if task.kind is TaskKind.MWI:
+                former_numbers.setdefault(task.box_id, []).extend(task.payload.get(FORMER_NUMBERS, ()))
+        boxes = await self._targets.for_changed_boxes(former_numbers)
         user_ids = {user_id for box in boxes for user_id in box.user_ids}
         # The lights of another Asterisk are published by its own service when that connects.
         endpoints = [
@@ -141,7 +142,7 @@ class MwiWorker:
         endpoint_states = await self._targets.for_users(user_ids) if user_ids else []
         endpoint_states += await self._targets.for_endpoints(endpoints) if endpoints else []
         try:
-            await actions.publish(ami, [*self._states_to_publish(boxes), *endpoint_states])
+            await actions.publish(ami, [*states_to_publish(boxes), *endpoint_states])
         except AmiActionRejected as error:
             delay_s = self._timing.rejection_retry_delay_s
             log.error("mwi.rejected", error=str(error), remedy=REMEDY, retry_in_s=delay_s)
@@ -163,7 +164,7 @@ class MwiWorker:
         published, after = 0, ""
         try:
             while boxes := await self._targets.box_page(after=after, limit=BATCH_SIZE):
-                await actions.publish(ami, self._states_to_publish(boxes))
+                await actions.publish(ami, states_to_publish(boxes))
                 await self._targets.record_published(boxes, self._clock.now())
                 published, after = published + len(boxes), boxes[-1].box_id
             after = ""
@@ -183,19 +184,6 @@ class MwiWorker:
         self._synced_connection_id = connection_id
         log.info("mwi.resynced", boxes=published, s=round(self._clock.monotonic() - started_at, 2))
         return True
-
-    def _states_to_publish(self, boxes: Sequence[BoxMwi]) -> list[MwiState]:
-        """Return the states of these mailboxes, preceded by zero counts for names that they no longer have."""
-        cleared: list[MwiState] = []
-        for box in boxes:
-            names = {state.mailbox for state in box.states}
-            cleared += [
-                MwiState(previous.mailbox, 0, 0)
-                for previous in self._published.get(box.box_id, ())
-                if previous.mailbox not in names
-            ]
-            self._published[box.box_id] = box.states
-        return [*cleared, *(state for box in boxes for state in box.states)]
 
     async def _wake_on_connection_change(self, ami: AmiClient) -> None:
         while True:

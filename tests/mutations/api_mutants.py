@@ -19,9 +19,7 @@ MUTANTS = (
         "if connection.execute(sql, (endpoint.account_id, endpoint.user_id)).fetchone():",
         "if False:",
     ),
-    Mutant(
-        "W03", "ivr/notifications/mwi_targets.py", "numbers.append(self._settings.blf_prefix + box.mailbox)", "pass"
-    ),
+    Mutant("W03", "ivr/notifications/mwi_targets.py", ", *self._with_prefix([box.mailbox])]", "]"),
     # The REST API
     Mutant("EP01", "ivr/api/serializers.py", '"saved": counts.saved', '"saved": counts.new'),
     Mutant(

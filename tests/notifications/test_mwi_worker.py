@@ -11,6 +11,8 @@ import pytest
 from ivr.directory.models import Endpoint
 from ivr.errors import InvalidFields
 from ivr.notifications.mwi_worker import MwiTiming, MwiWorker
+from ivr.notifications.worker import OutboxRunner
+from ivr.service.background import build_workers
 from ivr.storage.records import ChangeReason, Folder, TaskKind
 from tests.notifications.conftest import NotificationAppFixture
 from tests.support.fake_ami_server import FakeAmiServer
@@ -191,6 +193,52 @@ async def test_renumbered_box_clears_old_mwi(
     await mwi_app.run_until_idle()
     assert shown_mwi["1000@ivr"] == (0, 0)
     assert shown_mwi["1009@ivr"] == (1, 0)
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize("is_deleted", [False, True], ids=["changed", "deleted"])
+async def test_light_that_a_box_gives_up_shows_the_box_that_has_it_now(
+    mwi_app: NotificationAppFixture, shown_mwi: dict[str, tuple[int, int]], is_deleted: bool
+) -> None:
+    """It went dark although the other mailbox has a message."""
+    box = await mwi_app.create_box(numbers=["2000", "3000"])
+    successor = await mwi_app.create_box("2000")
+    elsewhere = await mwi_app.create_box("1001", numbers=["3000@ivr"])
+    await mwi_app.connect_ami()
+    await mwi_app.create_message(box)
+    await mwi_app.create_message(successor)
+    await mwi_app.create_message(elsewhere, folder="saved")
+    await mwi_app.run_until_idle()
+    await (
+        mwi_app.container.boxes.delete(box)
+        if is_deleted
+        else mwi_app.container.boxes.patch(box, {"mailbox": "1009", "numbers": None})
+    )
+    await mwi_app.run_until_idle()
+    shown = [shown_mwi[name] for name in ("1000@ivr", "*981000@ivr", "2000@ivr", "*982000@ivr", "3000@ivr")]
+    assert shown == [(0, 0), (0, 0), (1, 0), (1, 0), (0, 1)]
+
+
+async def test_lights_that_boxes_gave_up_while_the_service_was_stopped_are_cleared(
+    mwi_app: NotificationAppFixture, shown_mwi: dict[str, tuple[int, int]]
+) -> None:
+    """Asterisk keeps them; only the process that had lit them knew of them."""
+    renumbered = await mwi_app.create_box(numbers=["2000"])
+    deleted, heir = await mwi_app.create_box("1002"), await mwi_app.create_box("1003")
+    await mwi_app.connect_ami()
+    await mwi_app.create_message(renumbered)
+    await mwi_app.create_message(deleted)
+    await mwi_app.run_until_idle()
+    renumbered = await mwi_app.container.boxes.patch(renumbered, {"mailbox": "1008", "numbers": None})
+    await mwi_app.container.boxes.patch(renumbered, {"mailbox": "1009"})
+    await mwi_app.container.boxes.delete(deleted)
+    await mwi_app.container.boxes.patch(heir, {"aliases": ["1002"]})
+    mwi_app.outbox_runner = OutboxRunner(
+        mwi_app.container.outbox, build_workers(mwi_app.container, mwi_app.ami_client)
+    )  # The service after its restart.
+    await mwi_app.run_until_idle()
+    lit = {name for name, counts in shown_mwi.items() if counts != (0, 0)}
+    assert lit == {"1009@ivr", "*981009@ivr"}
 
 
 async def test_deleted_box_clears_mwi(mwi_app: NotificationAppFixture, shown_mwi: dict[str, tuple[int, int]]) -> None:

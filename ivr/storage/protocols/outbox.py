@@ -144,6 +144,9 @@ class MwiStore(Protocol):
     async def boxes(self, box_ids: Sequence[str]) -> list[BoxMwiCounts]:
         """Return the counts of these mailboxes, deleted ones included."""
 
+    async def boxes_with_numbers(self, numbers: Iterable[str]) -> list[BoxMwiCounts]:
+        """Return the counts of existing mailboxes, of any account, with one of these as number or in `numbers`."""
+
     async def box_page(self, after: str, limit: int) -> list[BoxMwiCounts]:
         """Return the counts of existing mailboxes by id, after the id `after`."""
 

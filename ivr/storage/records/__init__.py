@@ -45,7 +45,15 @@ from ivr.storage.records.messages import (
 )
 from ivr.storage.records.migration import MigrationPlan
 from ivr.storage.records.nodes import FORGOTTEN_AFTER_S, LOST_AFTER_S, NodeRecord, NodeStatus, ServiceProcess
-from ivr.storage.records.outbox import LEASE_S, NEVER_DUE, BoxMwiCounts, EndpointMwiCounts, OutboxTask, TaskKind
+from ivr.storage.records.outbox import (
+    FORMER_NUMBERS,
+    LEASE_S,
+    NEVER_DUE,
+    BoxMwiCounts,
+    EndpointMwiCounts,
+    OutboxTask,
+    TaskKind,
+)
 from ivr.storage.records.overview import FinishedCall, MwiSummary, Overview, RecentMessage, ZoneUse
 from ivr.storage.records.persons import ERASED, PersonContent, PersonQuery
 from ivr.storage.records.provisioning import ProvisioningBatch
@@ -56,6 +64,7 @@ from ivr.storage.records.statistics import BoxContent, WorkStatistics
 __all__ = [
     "ERASED",
     "FORGOTTEN_AFTER_S",
+    "FORMER_NUMBERS",
     "GREGORIAN_OFFSET_S",
     "LEASE_S",
     "LOST_AFTER_S",

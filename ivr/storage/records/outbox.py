@@ -11,6 +11,8 @@ LEASE_S = 120
 """Seconds that a claim is valid; a worker renews it while it processes the task."""
 NEVER_DUE = 2**53
 """`due_at` of a task that was given up."""
+FORMER_NUMBERS = "former_numbers"
+"""Key of the payload of `MWI`: numbers and further targets whose lights the mailbox no longer has."""
 
 
 class TaskKind(StrEnum):
@@ -88,8 +90,6 @@ class BoxMwiCounts:
     """Further message-light targets of the mailbox."""
     is_deleted: bool
     is_enabled: bool
-    is_number_in_use: bool
-    """Whether the mailbox number belongs to an existing mailbox of the account: to this one, or to its successor."""
     new: int
     saved: int
 

@@ -91,8 +91,7 @@ _FOLDER_COUNT_SQL = "coalesce((SELECT messages FROM folder_counters WHERE box_id
 _BOXES_SQL = (
     "SELECT boxes.id, boxes.account_id, boxes.mailbox, boxes.settings, boxes.deleted_at,"
     " accounts.realm,"
-    f" {_FOLDER_COUNT_SQL.format('new')} AS new, {_FOLDER_COUNT_SQL.format('saved')} AS saved,"
-    " EXISTS (SELECT 1 FROM box_numbers WHERE account_id = boxes.account_id AND number = boxes.mailbox) AS in_use"
+    f" {_FOLDER_COUNT_SQL.format('new')} AS new, {_FOLDER_COUNT_SQL.format('saved')} AS saved"
     " FROM boxes JOIN accounts ON accounts.id = boxes.account_id"
 )
 IS_ENABLED_SQL = "coalesce(json_type(boxes.settings, '$.enabled'), 'true') <> 'false'"
@@ -123,6 +122,14 @@ class SqliteMwiCounts:
 
     async def boxes(self, box_ids: Sequence[str]) -> list[BoxMwiCounts]:
         return await self._read_boxes(f"WHERE boxes.id IN ({_placeholders(box_ids)})", tuple(box_ids))
+
+    async def boxes_with_numbers(self, numbers: Iterable[str]) -> list[BoxMwiCounts]:
+        values = sorted(set(numbers))
+        where = (
+            f"WHERE boxes.deleted_at IS NULL AND (boxes.mailbox IN ({_placeholders(values)}) OR EXISTS (SELECT 1"
+            f" FROM json_each(boxes.settings, '$.numbers') AS light WHERE light.value IN ({_placeholders(values)})))"
+        )
+        return await self._read_boxes(where, (*values, *values))
 
     async def box_page(self, after: str, limit: int) -> list[BoxMwiCounts]:
         where = "WHERE boxes.id > ? AND boxes.deleted_at IS NULL ORDER BY boxes.id LIMIT ?"
@@ -169,7 +176,6 @@ def _box_counts_from_row(row: sqlite3.Row) -> BoxMwiCounts:
         numbers=tuple(map(str, settings.get("numbers", ()))),
         is_deleted=row["deleted_at"] is not None,
         is_enabled=settings.get("enabled", True),
-        is_number_in_use=bool(row["in_use"]),
         new=row["new"],
         saved=row["saved"],
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ivr.storage.database import DATABASE_TIME
-from ivr.storage.records import FORGOTTEN_AFTER_S, Message, TaskKind
+from ivr.storage.records import FORGOTTEN_AFTER_S, FORMER_NUMBERS, Message, TaskKind
 from ivr.storage.sqlite import message_rows
 
 _KNOWN_ASTERISKS = f"SELECT DISTINCT asterisk FROM nodes WHERE seen_at >= {DATABASE_TIME} - {FORGOTTEN_AFTER_S}"
@@ -81,10 +81,13 @@ def enqueue_box_locked(connection: sqlite3.Connection, account_id: str, box_id: 
     enqueue_for_box(connection, TaskKind.BOX_LOCKED, account_id, box_id, now)
 
 
-def enqueue_mwi(connection: sqlite3.Connection, account_id: str, box_id: str, now: int) -> None:
+def enqueue_mwi(
+    connection: sqlite3.Connection, account_id: str, box_id: str, now: int, former_numbers: Collection[str] = ()
+) -> None:
     """Add an update of the message light of a mailbox at each Asterisk; `target` is its name, "" before any is known.
 
-    An update in progress has to be repeated: its lease ends here.
+    An update in progress has to be repeated: its lease ends here. `former_numbers`: numbers whose lights the mailbox no
+    longer has; the task keeps them until they have been published, whichever process does it.
     """
     connection.execute(
         "INSERT INTO outbox (account_id, box_id, kind, target, payload, created_at, due_at, attempts)"
@@ -94,6 +97,12 @@ def enqueue_mwi(connection: sqlite3.Connection, account_id: str, box_id: str, no
         " due_at = min(outbox.due_at, excluded.due_at), lease = NULL",
         (account_id, box_id, now, now),
     )
+    if former_numbers:
+        sql = "SELECT id, payload FROM outbox WHERE kind = 'mwi' AND box_id = ?"
+        for row in connection.execute(sql, (box_id,)).fetchall():
+            former = [*dict.fromkeys([*json.loads(row["payload"]).get(FORMER_NUMBERS, ()), *former_numbers])]
+            payload = json.dumps({FORMER_NUMBERS: former})
+            connection.execute("UPDATE outbox SET payload = ? WHERE id = ?", (payload, row["id"]))
 
 
 def record_light_published(connection: sqlite3.Connection, box_ids: Sequence[str], now: int) -> None:
