@@ -90,10 +90,12 @@ def check_version(asterisk: RunningAsterisk) -> Iterator[Finding]:
     if version is None or version[0] < SUPPORTED_VERSION:
         name = f"Asterisk {version[1]}" if version else "an Asterisk of unknown version"
         what = f"{name}; ivr is tested with version {SUPPORTED_VERSION}"
-        command = "apt install asterisk && ivr install && systemctl restart asterisk ivr"
-        yield warning(
-            "asterisk", what, f"install Asterisk {SUPPORTED_VERSION} (docs/install.md): {command}", command=command
+        command = "apt install asterisk/SUITE && ivr install && systemctl restart asterisk ivr"
+        remedy = (
+            f"install Asterisk {SUPPORTED_VERSION}, from the SUITE of your sources that has it (apt-cache madison"
+            " asterisk lists them); if none has, as Debian 12 and 13, build it (docs/install.md)"
         )
+        yield warning("asterisk", what, remedy, command=command, fill_in=("SUITE",))
     else:
         yield ok("asterisk", f"Asterisk {version[1]}")
 

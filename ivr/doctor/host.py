@@ -7,9 +7,11 @@ import pwd
 import shlex
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ivr.doctor.installation import Installation
+from ivr.doctor.settings_file import edit_command, set_command
 from ivr.doctor.unit import find_other_owner
 from ivr.health.checks import run_checks
 from ivr.health.finding import RESTART, Finding, ok, problem, quoted, warning
@@ -88,7 +90,30 @@ def _contains_secret(settings: Settings) -> bool:
 
 def check_health(installation: Installation) -> Iterator[Finding]:
     """Run the checks that the running service runs too."""
-    yield from run_checks(installation.health_facts())
+    for finding in run_checks(installation.health_facts()):
+        is_about_store = finding.check == "audio store" and not finding.command
+        yield _with_store_command(finding, installation.config_file) if is_about_store else finding
+
+
+def _with_store_command(finding: Finding, file: Path | None) -> Finding:
+    """Return a finding about the object store with the command that corrects it: only the doctor knows the settings."""
+    what, remedy, fill_in = finding.what, finding.remedy, ""
+    if "bucket of" in what and "does not exist" in what:
+        fill_in, remedy = "BUCKET", f"{remedy} to s3://BUCKET, with its prefix"
+        command = set_command(file, "audio", {"store": '"s3://BUCKET"'})
+    elif "is in another region" in what:
+        fill_in, remedy = "REGION", f"{remedy} to REGION"
+        command = set_command(file, "audio", {"region": '"REGION"'})
+    elif "does not answer" in what:
+        fill_in, remedy = "URL", f"{remedy} to URL"
+        command = set_command(file, "audio", {"endpoint": '"URL"'})
+    elif "refuses the time" in what:
+        command = remedy
+    elif "no space left" in what or "lets everybody" in what:
+        return finding  # What the store itself has to be told depends on the store.
+    else:
+        command = edit_command(file, "audio", "access_key_id", "secret_access_key", "secret_access_key_file")
+    return replace(finding, remedy=remedy, command=command, fill_in=(fill_in,) if fill_in and command else ())
 
 
 def check_database(installation: Installation) -> Iterator[Finding]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from ivr.doctor.installation import Installation
-from ivr.health.finding import Finding, ok, problem, warning
+from ivr.health.finding import START, Finding, ok, problem, warning
 from ivr.storage.records import NodeStatus
 
 
@@ -21,6 +22,7 @@ def check_nodes(installation: Installation) -> Iterator[Finding]:
                 f"node {name} is down, and {status.takes} recordings are in its folder {location}",
                 "start its service, or a service whose [node] name and folder are these, on the machine that has the"
                 " disk: it delivers them",
+                command=f"ssh {shlex.quote(location.partition(':')[0])} {START}",
             )
         elif status.is_lost:
             yield warning(

@@ -156,6 +156,8 @@ class BrokenSite:
         self.config = folder / "etc" / "ivr.toml"
         self.asterisk = folder / "asterisk"
         self.service = service
+        self.object_store = ""
+        """Its address, where recordings are in one."""
         self.stack = ExitStack()
         """What is held until the end of the test, or until a remedy ends it."""
         self.effects: dict[str, Callable[[], object]] = {}

@@ -164,10 +164,11 @@ CASES: dict[str, Case] = {
     "Asterisk too old": Case(
         all_of(
             write("asterisk/version", "Asterisk 18.10.0 built by x\n"),
-            after("apt install asterisk", write("asterisk/version", "Asterisk 22.10.1 built by x\n")),
+            after("apt install asterisk/forky", write("asterisk/version", "Asterisk 22.10.1 built by x\n")),
         ),
         "asterisk",
         "Asterisk 18.10.0",
+        {"SUITE": "forky"},
     ),
     "modules missing": Case(remove_module, "modules", "not running: res_speech, app_record"),
     "dialplan not included": Case(dialplan_not_included, "dialplan", "the context ivr-check does not exist"),

@@ -26,6 +26,7 @@ from tests.doctor.cases.case import (
 )
 from tests.support.all_commands import command
 from tests.support.app_fixture import SOUNDS
+from tests.support.s3_server import BUCKET, KEY_ID, run_s3_server
 
 ACCOUNT = "0123456789abcdef" * 2
 FREES_SPACE = "journalctl --vacuum-size=200M"
@@ -207,6 +208,17 @@ def free_space(megabytes: int) -> Step:
     return damage
 
 
+def object_store(**wrong: object) -> Step:
+    """Recordings are in a bucket of an object store, and a setting of it is wrong."""
+
+    def damage(site: BrokenSite) -> None:
+        server = site.stack.enter_context(run_s3_server())
+        site.object_store = server.endpoint
+        site.write_config(audio=server.settings("site", **wrong))
+
+    return damage
+
+
 CASES: dict[str, Case] = {
     # -- settings
     "settings readable by all": Case(
@@ -300,6 +312,19 @@ CASES: dict[str, Case] = {
         late_fallback_recording,
         "recordings",
         "fallback-demo-4711-2001-1700000000-1.wav",
+    ),
+    # -- object store
+    "bucket missing": Case(
+        object_store(store="s3://recordingz/site"), "audio store", "does not exist", {"BUCKET": f"{BUCKET}/site"}
+    ),
+    "key of the object store refused": Case(
+        object_store(access_key_id="another"), "audio store", "refuses the key", typed=f's/"another"/"{KEY_ID}"/'
+    ),
+    "object store not reached": Case(
+        object_store(endpoint="http://127.0.0.1:9"),
+        "audio store",
+        "does not answer as it should (connection refused)",
+        {"URL": lambda site: site.object_store},
     ),
     # -- prompts, programs
     "prompt unreadable": Case(
