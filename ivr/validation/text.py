@@ -37,6 +37,14 @@ def to_single_line(text: str) -> str:
     return " ".join(_INVISIBLE_CHARACTERS.sub(" ", text).split())
 
 
+def without_control_characters(text: str) -> str:
+    """Return a text on one line, without controls and marks of direction, which could reverse what stands behind it.
+
+    What scripts and emoji need to look right stays.
+    """
+    return " ".join(_CONTROLS_OF_UNICODE.sub(" ", text).split())
+
+
 def to_caller_text(text: str) -> str:
     """Return a number or name that a network reports as it is stored: what is too long or a control is left out.
 

@@ -18,7 +18,7 @@ from ivr.errors import Forbidden, IvrError, NotFound, PastRetention, Unauthorize
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message_reference import message_reference
 from ivr.storage.records import AuditAction, Folder, Message
-from ivr.web.desk_phone_screens import MEDIA_TYPES, DeskPhoneScreen, Entry, ScreenRenderer
+from ivr.web.desk_phone_screens import MAX_LABEL, MEDIA_TYPES, DeskPhoneScreen, Entry, ScreenRenderer, shorten
 from ivr.web.desk_phone_sign_in import KEY_PARAMETER, DeskPhoneSession, authenticate
 from ivr.web.message_views import MessageView, view_message
 from ivr.web.page_dependencies import PageServices
@@ -159,7 +159,7 @@ class DeskPhoneScreens:
         return self._respond(request, DeskPhoneScreen(title, tuple(entries), text), translate)
 
     def _respond(self, request: Request, screen: DeskPhoneScreen, translate: Translator) -> Response:
-        kind = request.path_params.get("kind", "")
+        kind = request.url.path.removeprefix(DESK_PHONE_PREFIX).partition("/")[0]  # Also where no route is.
         if kind not in MEDIA_TYPES:
             return Response("unknown kind of phone: use one of " + ", ".join(MEDIA_TYPES), 404, media_type="text/plain")
         labels = {name: translate(f"phone_{name}") for name in ("play", "details", "back", "exit")}
@@ -197,7 +197,9 @@ def _dial_string(session: DeskPhoneSession, mailbox: Mailbox, message: Message) 
 
 
 def _line(view: MessageView) -> str:
-    return " ".join(filter(None, ("!" if view.urgent else "", view.caller, view.when, view.length)))
+    """Return a message as an entry; of a long name the end is left out, not when it came and how long it is."""
+    mark, facts = "! " if view.urgent else "", f" {view.when} {view.length}"
+    return f"{mark}{shorten(view.caller, MAX_LABEL - len(mark) - len(facts))}{facts}"
 
 
 def _details(view: MessageView, translate: Translator) -> str:

@@ -10,6 +10,7 @@ from babel.dates import format_date, format_datetime, format_time
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.uploads import ANONYMOUS
 from ivr.storage.records import Folder, Message
+from ivr.validation.text import without_control_characters
 from ivr.web.texts import Translator
 
 SNIPPET_LENGTH = 120
@@ -67,6 +68,7 @@ def view_message(
     is_today = at.date() == mailbox.local_time(now).date()
     number, name = (_shown(text) for text in (message.caller.number, message.caller.name))
     forwarder = message.forwarded_by
+    sender = (forwarder.name, forwarder.number) if forwarder else ()
     return MessageView(
         id=message.id,
         caller=name or number or translate("unknown_caller"),
@@ -82,13 +84,13 @@ def view_message(
         has_audio=message.has_audio,
         transcript=transcript_text(message.transcription),
         words=timed_words(message.transcription) if with_words else (),
-        forwarded_by=" ".join(filter(None, (forwarder.name, forwarder.number))) if forwarder else "",
+        forwarded_by=" ".join(filter(None, map(without_control_characters, sender))),
         labels=message.labels,
     )
 
 
 def _shown(text: str) -> str:
-    return "" if text == ANONYMOUS else text
+    return "" if text == ANONYMOUS else without_control_characters(text)
 
 
 def format_length(ms: int) -> str:

@@ -334,3 +334,23 @@ def test_whatever_callers_claim_is_text(kind: str, title: str, label: str, text:
     shown = read_screen(kind, RENDERER.render(kind, details, LABELS))
     assert shown.dials == ["*971000*1"]
     assert set(shown.links) <= {address}
+
+
+async def test_names_hide_neither_time_nor_length_and_reverse_nothing(app: AppFixture, phone: Dialler) -> None:
+    box = await app.create_box()
+    names = ("\u202egro.live\x9b31m", "&" * 256, "\u200b\u2067", "👩\u200d👧 שלום")
+    for place, name in enumerate(names):
+        await set_caller(app, await app.create_message(box, age_s=60 * place), name)
+    shown = [
+        "gro.live 31m 12:00 PM 0:05",
+        "&" * 33 + "… 11:59 AM 0:05",
+        "2001 11:58 AM 0:05",
+        "👩\u200d👧 שלום 11:57 AM 0:05",
+    ]
+    for kind in KINDS:
+        desk_phone = phone(kind)
+        screen = await desk_phone.open()
+        assert [text for text, _ in screen.entries] == shown
+        assert (await desk_phone.open(screen.entries[0][1])).title == "gro.live 31m"
+        missing = await desk_phone.open(f"/phone/{kind}/nothing/there")
+        assert missing.text == "This page or message does not exist, or not any more."
