@@ -101,6 +101,7 @@ ENGLISH: Mapping[str, str] = {
     "note_recorded": "Note recorded: {seconds} s.",
     "note_file": "or a sound file",
     "microphone_failed": "The microphone cannot be used: allow it, or choose a file.",
+    "language_later": "The rest of the page changes its language as soon as all that you have typed is sent.",
     "unreachable": "The service cannot be reached just now: try again.",
     "send": "Send",
     "not_sent": "The message was not forwarded: {reason}",

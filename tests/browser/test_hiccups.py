@@ -45,7 +45,7 @@ async def test_note_is_sent_once_after_tries_that_failed(site: PageSite, page: A
     await page.get_by_label("or a sound file").set_input_files({**SOUND, "buffer": sound})
     for status in (0, 502):
         await fail_once(page, "**/forward*", status)
-        await page.evaluate("document.getElementById('note-status').textContent = ''")
+        await page.evaluate("document.querySelector('#forward .outcome').textContent = ''")
         await page.get_by_role("button", name="Send").click()
         await page.get_by_text("The service cannot be reached just now: try again.").wait_for()
     assert await site.app.messages(site.bobs) == []

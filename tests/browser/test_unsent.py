@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import PHONE, PageSite
+from tests.browser.conftest import PASSWORD, PHONE, PageSite
 from tests.support.chromium import new_context
 
 SOUND = {"name": "note.wav", "mimeType": "audio/wav"}
@@ -104,9 +104,93 @@ async def test_note_stays_while_a_message_is_marked_and_its_session_ends(site: P
     await site.leave_message("Peter")  # The page wants to show it, and learns of the end.
     await page.locator("#live").get_by_role("link", name=ENDED).wait_for()
     await page.get_by_role("button", name="Send").click()
-    await page.locator("#note-status").get_by_role("link", name=ENDED).wait_for()
+    await page.locator("#forward").get_by_role("alert").get_by_role("link", name=ENDED).wait_for()
     await sign_in(await page.context.new_page())
     await page.get_by_role("button", name="Send").click()
     await page.get_by_text("Forwarded to mailboxes: 1.").wait_for()
     [copy] = await site.app.messages(site.bobs)
     assert copy.intro_ms == 1000
+
+
+async def test_who_leaves_with_typed_settings_is_asked_and_a_new_language_waits_for_them(
+    site: PageSite, page: Any
+) -> None:
+    dialogs: list[str] = []
+
+    async def stay(dialog: Any) -> None:
+        dialogs.append(dialog.type)
+        await dialog.dismiss()
+
+    page.on("dialog", stay)
+    await page.get_by_role("link", name="Settings").click()
+    await page.get_by_label("New PIN", exact=True).fill("8341")
+    await page.get_by_label("Language of prompts").select_option("de")
+    await page.get_by_role("button", name="Save the settings").click()
+    outcome = page.locator("#settings .outcome.notice")
+    await outcome.get_by_text("Der Rest der Seite wechselt die Sprache").wait_for()
+    assert await page.locator("#settings").get_attribute("lang") == "de"
+    await page.get_by_role("link", name="Back to the messages").click(no_wait_after=True)
+    await page.get_by_label("New PIN again").fill("8341")
+    assert (dialogs, await page.get_by_label("New PIN", exact=True).input_value()) == (["beforeunload"], "8341")
+    await page.get_by_role("button", name="Set the PIN").click()
+    await page.get_by_role("heading", name="Einstellungen").wait_for()
+    await page.goto(f"/page/box/{site.box.id}")
+    assert dialogs == ["beforeunload"]
+
+
+async def test_selected_messages_stay_so_after_undo_and_search(site: PageSite, page: Any) -> None:
+    for name in ("Maria", "Peter", "Paula"):
+        await site.leave_message(name)
+    await page.reload()
+    await page.get_by_label("Maria").check()
+    await page.get_by_role("button", name="Delete").click()
+    await page.get_by_label("Peter").check()
+    await page.get_by_role("button", name="Undo").click()
+    await page.get_by_text("Maria").wait_for()
+    assert await page.locator(".row :checked").count() == 1
+    await page.get_by_label("Search").fill("Paula")
+    await page.get_by_role("button", name="Search").click()
+    await page.get_by_label("Paula").check()
+    await page.locator("#folders").get_by_role("link", name="New").click()
+    await page.get_by_text("Maria").wait_for()
+    assert await page.get_by_label("Peter").is_checked()
+    assert await page.locator(".row :checked").count() == 1, "what is selected in a search is selected only there"
+
+
+async def test_administrators_forms_stay_while_the_session_ends(site: PageSite, chromium: Any) -> None:
+    await site.add_administrator()
+    context = await new_context(chromium, viewport=PHONE, base_url=site.url)
+
+    async def sign_in_by_password() -> Any:
+        page = await context.new_page()
+        await page.goto("/")
+        await page.get_by_role("textbox", name="User name").fill("alice")
+        await page.get_by_role("textbox", name="Password").fill(PASSWORD)
+        await page.keyboard.press("Enter")
+        await page.get_by_role("link", name="Administration").wait_for()
+        return page
+
+    page = await sign_in_by_password()
+    await page.get_by_role("link", name="Administration").click()
+    await page.get_by_text("Create a mailbox", exact=True).click()
+    await page.get_by_label("Number", exact=True).fill("1009")
+    await context.clear_cookies()
+    create = page.get_by_role("button", name="Create", exact=True)
+    await create.click()
+    await page.get_by_role("alert").get_by_role("link", name=ENDED).wait_for()
+    await sign_in_by_password()
+    await create.dblclick()
+    await page.get_by_text("first PIN is").wait_for()
+    assert await page.get_by_role("alert").count() == 0
+    assert await page.locator("#status").evaluate("text => text === document.activeElement")
+    await context.close()
+
+
+async def test_forwarding_that_is_refused_is_said_at_once(site: PageSite, page: Any) -> None:
+    message = await site.leave_message("Maria")
+    await page.goto(f"/page/box/{site.box.id}/message/{message.id}")
+    await page.get_by_text("Forward", exact=True).click()
+    await page.get_by_label("Mailbox numbers").fill("7777")
+    await page.get_by_role("button", name="Send").click()
+    await page.get_by_role("alert").get_by_text("7777").wait_for()
+    assert await page.get_by_label("Mailbox numbers").input_value() == "7777"

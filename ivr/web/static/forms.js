@@ -5,10 +5,10 @@ const { unreachable, ended } = document.getElementById("content").dataset;
 // While the service is restarted there is no response, or that of a proxy in front of it.
 export const isAway = (response) => !response || response.status >= 500;
 
-// Whether something on the page was typed, chosen or recorded, and not sent.
-export function hasUnsent(root = document) {
+// Whether something on the page was typed, chosen or recorded, and not sent. Fields within `except` do not count.
+export function hasUnsent(root = document, except = "") {
   const isChanged = (field) => {
-    if (field.type === "hidden") return false;
+    if (field.type === "hidden" || (except && field.closest(except))) return false;
     if (field.options) {
       const chosen = [...field.options].find((option) => option.defaultSelected) ?? field.options[0];
       return Boolean(chosen) && !chosen.selected;
@@ -17,6 +17,14 @@ export function hasUnsent(root = document) {
   };
   return root.querySelector("[data-unsent]") !== null || [...root.querySelectorAll(FIELDS)].some(isChanged);
 }
+
+// Choices of a moment, which nobody misses: words of a search, the phone that rings, messages that are selected.
+const BRIEF = "[role=search], #call-back, form:has(#rows, table)";
+
+// Who leaves the page with unsent input is asked by the browser first.
+addEventListener("beforeunload", (event) => {
+  if (hasUnsent(document, BRIEF)) event.preventDefault();
+});
 
 // The text of an ended session: a link to a page of its own, so that this one can be sent afterwards.
 export function sessionEnded() {
@@ -48,6 +56,18 @@ export async function send(address, body) {
 export function tell(outcome, content, kind) {
   outcome.className = `outcome ${kind}`;
   outcome.replaceChildren(content);
+}
+
+// Tells above the view why something was not done; screen readers say it at once.
+export function showProblem(content) {
+  for (const earlier of document.querySelectorAll("main > .problem")) earlier.remove();
+  const shown = document.createElement("p");
+  shown.className = "problem";
+  shown.setAttribute("role", "alert");
+  shown.append(content);
+  const status = document.getElementById("status");
+  status.replaceChildren();
+  status.after(shown);
 }
 
 const isSignIn = (response) => response.redirected && new URL(response.url).pathname === "/";

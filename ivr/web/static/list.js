@@ -1,11 +1,30 @@
-// The list of a folder: selects all, and appends older messages when the end of the list comes into view.
+// The list of a folder: selects all, keeps what is selected until it is changed, and appends older messages when the end of the list comes into view.
 const RETRY_MS = 2000;
 const rows = document.getElementById("rows");
 
+// Messages that are selected in a folder or a search stay so while the owner undoes, searches or reads something.
+const form = rows.closest("form");
+const SELECTED = `selected ${form.getAttribute("action")} ${(form.elements.q ?? form.elements.folder).value}`;
+const selected = new Set(JSON.parse(sessionStorage.getItem(SELECTED) ?? "[]"));
+for (const { value } of document.querySelectorAll("form.notice input[name=id]")) selected.delete(value); // Just changed.
+
+function select() {
+  for (const box of rows.querySelectorAll("input[name=id]")) if (selected.has(box.value)) box.checked = true;
+}
+
+function remember() {
+  for (const box of rows.querySelectorAll("input[name=id]")) selected[box.checked ? "add" : "delete"](box.value);
+  sessionStorage.setItem(SELECTED, JSON.stringify([...selected]));
+}
+
+select();
+remember();
 document.documentElement.classList.add("scripted");
 document.addEventListener("change", (event) => {
-  if (event.target.id !== "select-all") return;
-  for (const box of rows.querySelectorAll("input[name=id]")) box.checked = event.target.checked;
+  if (event.target.id === "select-all") {
+    for (const box of rows.querySelectorAll("input[name=id]")) box.checked = event.target.checked;
+  }
+  remember();
 });
 
 async function append(link) {
@@ -20,6 +39,7 @@ async function append(link) {
   const hadFocus = document.activeElement === link;
   const added = [...holder.children];
   link.parentElement.replaceWith(...added);
+  select();
   const all = document.getElementById("select-all");
   if (all) all.checked = false;
   if (hadFocus) added[0]?.querySelector("a")?.focus();

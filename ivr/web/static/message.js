@@ -1,5 +1,5 @@
 // One message: the player, and the note in front of a message that is forwarded.
-import { hasUnsent, isAway, send } from "./forms.js";
+import { hasUnsent, isAway, send, showProblem, tell } from "./forms.js";
 
 const SEEK_S = 5;
 const END_S = 1; // An owner who moves into the last second has not heard the message.
@@ -204,7 +204,9 @@ function startNote(form) {
     const query = new URLSearchParams({ to: form.elements.to.value });
     const { answer, problem } = await (audio ? send(`${form.action}?${query}`, audio) : send(form.action, query));
     isSending = false;
-    if (problem) return status.replaceChildren(problem);
+    const outcome = form.querySelector(".outcome");
+    if (problem) return tell(outcome, problem, "problem");
+    tell(outcome, "", "");
     recorded = null;
     stopped = null;
     delete form.dataset.unsent;
@@ -226,11 +228,8 @@ document.addEventListener("submit", async (event) => {
   if (!["actions", "call-back"].includes(form.getAttribute("id")) || !forward || !hasUnsent(forward.parentElement)) return;
   event.preventDefault();
   const { answer, problem } = await send(form.getAttribute("action"), new URLSearchParams(new FormData(form, event.submitter)));
-  if (answer) return showOutcome(answer);
-  const shown = document.createElement("p");
-  shown.className = "problem";
-  shown.append(problem);
-  document.getElementById("status").replaceChildren(shown);
+  if (answer) showOutcome(answer);
+  else showProblem(problem);
 });
 
 if (player) startPlayer();

@@ -23,12 +23,20 @@ async function change(part, address, body, recorder) {
   if (problem) return tell(part.querySelector(".outcome"), problem, "problem");
   const next = answer.getElementById(part.id);
   if (!next) return location.assign(url);
+  const { languageLater } = answer.getElementById("settings").dataset;
   if (recorder) next.querySelector(".recorder").replaceWith(recorder);
   part.replaceWith(next);
-  if (answer.documentElement.lang !== document.documentElement.lang && !hasUnsent()) return location.assign(url);
+  const { lang } = answer.documentElement;
+  const isOtherLanguage = lang !== document.documentElement.lang;
+  if (isOtherLanguage && !hasUnsent()) return location.assign(url);
   start(next);
   const outcome = next.querySelector(".outcome");
-  tell(outcome, answer.querySelector("#status .notice")?.textContent ?? "", "notice");
+  const said = [answer.querySelector("#status .notice")?.textContent ?? ""];
+  if (isOtherLanguage) { // The page follows when nothing is left that loading it again would lose.
+    next.lang = lang;
+    said.push(languageLater);
+  }
+  tell(outcome, said.join(" "), "notice");
   outcome.tabIndex = -1;
   outcome.focus(); // The button that was pressed is gone.
 }

@@ -1,0 +1,19 @@
+// The administrator's page: forms are sent without leaving it, so that what is typed stays if they are refused.
+import { send, showProblem } from "./forms.js";
+
+const content = document.getElementById("content");
+
+content.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (form.getAttribute("method") !== "post") return;
+  event.preventDefault();
+  if (form.dataset.sending) return; // A second click does nothing a second time.
+  form.dataset.sending = "1";
+  const { answer, problem } = await send(form.getAttribute("action"), new URLSearchParams(new FormData(form)));
+  delete form.dataset.sending;
+  if (problem) return showProblem(problem);
+  content.replaceChildren(...answer.getElementById("content").childNodes);
+  const status = document.getElementById("status");
+  status.tabIndex = -1;
+  status.focus(); // The button that was pressed is gone.
+});
