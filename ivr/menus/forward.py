@@ -55,7 +55,8 @@ class Forward(Recorder):
         while tries < MAX_TRIES:
             match await self._ask_how():
                 case "add_recipient":
-                    await self._recipients.run()
+                    # An owner who leaves the entry has to know that the message still goes to those before.
+                    self._has_heard_options = await self._recipients.run()
                 case "prepend":
                     tries += 1
                     if await self._record_intro():
@@ -80,7 +81,8 @@ class Forward(Recorder):
     async def _confirm(self) -> str:
         """Say where the message goes, and send it unless a key says otherwise. Other keys are for the next menu.
 
-        The options are said once. How to cancel comes first, so that there is time for it after a wrong name.
+        The options are said once, and again if no further mailbox was added. How to cancel comes first, so that there
+        is time for it after a wrong name.
         """
         keys, call = self._mailbox.key_map, self.call
         sounds, wait_ms = self._recipients.take_confirmation(), INTERDIGIT_TIMEOUT_MS

@@ -149,6 +149,26 @@ async def test_forwarding_is_left_by_star_and_by_empty_entry(app: AppFixture, bo
     assert await app.messages(bobs) == []
 
 
+@pytest.mark.parametrize("entry", ["*", "9*", "#"])
+async def test_entry_of_a_further_mailbox_is_left_and_forwarding_is_cancelled_too(
+    app: AppFixture, box: Mailbox, entry: str
+) -> None:
+    """Nothing was said then, and the message went two seconds later."""
+    bobs = await app.create_box("1001", owner=app.bob)
+    await app.create_message(box)
+    keys: list[ScriptStep] = [
+        Press("1", during="To hear"),
+        Press("3", during="(message"),
+        Press("1001#", during=FORWARD_TO),
+        Press("3", during="To add another"),
+        Press(entry, during="next mailbox"),
+        Press("*", during="To add another", after_ms=400),  # Sooner it would be the same key once more.
+    ]
+    phone = await app.run_call([*keys, HangUp(during="To save")], endpoint="alice", number="1000")
+    assert phone.texts[-2] == "The message was not forwarded."
+    assert await app.messages(bobs) == []
+
+
 @pytest.mark.parametrize("prompt", ["new pin", "enter it again"])
 async def test_pin_change_is_left_by_star(app: AppFixture, box: Mailbox, prompt: str) -> None:
     keys: list[ScriptStep] = [Press("5", during="You have"), Press("3", during="For the main")]
