@@ -50,6 +50,7 @@ def build_api_services(app: App) -> ApiServices:
             edges=tuple(media.edges),
             edge_token=media.edge_token,
             clients=tuple(media.clients),
+            x_accel_redirect=media.x_accel_redirect,
         ),
         audit_log=app.audit_log,
         limits=ApiLimits(

@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from ivr.ami.settings import AmiSettings
@@ -276,6 +276,13 @@ class Settings(BaseSettings):
             return voicemail.validated_with({})
         except InvalidFields as error:
             raise ValueError(str(error)) from error
+
+    @field_validator("media")
+    @classmethod
+    def _require_redirect_targets(cls, media: MediaSettings, info: ValidationInfo) -> MediaSettings:
+        if (audio := info.data.get("audio")) and (api := info.data.get("api")):
+            media.require_redirect_targets(is_folder=audio.is_folder, trusted_proxies=api.trusted_proxies)
+        return media
 
     @property
     def node_name(self) -> str:

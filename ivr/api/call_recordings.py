@@ -5,7 +5,8 @@ from __future__ import annotations
 import hmac
 import re
 from ipaddress import ip_address
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import structlog
 from fastapi import APIRouter, Depends, Request
@@ -13,22 +14,26 @@ from starlette.responses import Response
 
 from ivr.api import audit, openapi
 from ivr.api.audio import MISSING_FILE_VIOLATION, AudioAccess, find_audio, parse_metadata
-from ivr.api.audio_headers import audio_response, max_content_bytes, message_filename, sends_audio
+from ivr.api.audio_headers import audio_response, content_disposition, max_content_bytes, message_filename, sends_audio
 from ivr.api.audio_links import is_signed, media_path
 from ivr.api.auth import client_address, extract_token, get_services, require_principal
 from ivr.api.dependencies import ApiServices, MediaServices, Network
 from ivr.api.direct_route import DirectRoute
 from ivr.api.envelope import success
 from ivr.api.messages import find_message
+from ivr.api.middleware import is_head
 from ivr.api.request_body import read_upload
 from ivr.audio.formats import WAV
 from ivr.errors import BadInput, Conflict, Forbidden, InvalidFields, NotFound, Unauthorized
 from ivr.mailbox.mailbox import Mailbox
+from ivr.storage.records import Message
 
 router = APIRouter(prefix="/media", tags=["Media"], route_class=DirectRoute)
 CALL_ID_PATTERN = re.compile(r"[\x21-\x7e]{1,200}")
 MESSAGE_ID_PATTERN = re.compile(r"\d{6}-[0-9a-f]{32}")
 SUFFIX = ".wav"
+PRESIGNED_URL_LIFETIME_S = 60
+"""nginx follows it at once."""
 
 log = structlog.get_logger()
 
@@ -107,14 +112,36 @@ async def put_recording(request: Request, media: EdgeDep) -> Response:
 @router.get("/{account_id}/vm/{name}", **openapi.GET_MEDIA)
 async def get_recording(request: Request, access: MediaAccessDep) -> Response:
     """Fetch a recording as WAV, by the id of its call or of its message, preceded by its intro if it has one."""
-    rendition = await get_services(request).audio.renditions.render(
-        access.message, WAV, max_content_bytes=max_content_bytes(request)
-    )
     filename = message_filename(access.mailbox, access.message, SUFFIX)
-    response = await audio_response(request, rendition, filename)
+    response = await _redirect_to_store(request, access.message, filename)
+    if response is None:
+        rendition = await get_services(request).audio.renditions.render(
+            access.message, WAV, max_content_bytes=max_content_bytes(request)
+        )
+        response = await audio_response(request, rendition, filename)
     if sends_audio(request, response):
         audit.record_fetch(request, access.mailbox, access.message.id)
     return response
+
+
+async def _redirect_to_store(request: Request, message: Message, filename: str) -> Response | None:
+    """Build the response that makes nginx fetch a recording from the object store; None: the service sends it."""
+    services = get_services(request)
+    location = services.media.x_accel_redirect
+    # The address of a client has no port if a trusted proxy told it. Others would get the URL themselves.
+    if not location or request.client is None or request.client.port:
+        return None
+    method: Literal["GET", "HEAD"] = "HEAD" if is_head(request) else "GET"
+    url = await services.audio.renditions.presigned_url(message, method, PRESIGNED_URL_LIFETIME_S)
+    if url is None:
+        return None
+    target = urlsplit(url)
+    headers = {
+        "X-Accel-Redirect": f"{location}{target.path.removeprefix('/')}?{target.query}",
+        "Content-Disposition": content_disposition(filename),
+        "Cache-Control": "private, no-cache",
+    }
+    return Response(None, 200, headers, WAV.content_type)
 
 
 def _require_network(request: Request, networks: tuple[Network, ...], setting: str) -> None:

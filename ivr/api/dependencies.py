@@ -111,6 +111,8 @@ class MediaServices:
     edge_token: str = ""
     clients: tuple[Network, ...] = ()
     """Networks from which recordings may be fetched. Empty: none."""
+    x_accel_redirect: str = ""
+    """Internal location of nginx that fetches recordings from the object store. Empty: there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)

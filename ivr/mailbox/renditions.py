@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from ivr.audio import wav
 from ivr.audio.converter import ConversionPool
@@ -158,14 +158,28 @@ class AudioRenditions:
         """
         if not message.has_audio:
             raise NotFound(MISSING_AUDIO)
-        upload = self._uploads.original_upload(message)
-        if upload and message.upload_type == audio_format.content_type:
+        if upload := self._upload_in(message, audio_format):
             await self._uploads.fetch(upload)
             return await self._measure(max_content_bytes, _whole_file, upload, audio_format)
         paths = await self._delivery.fetch_audio(message)
         if audio_format is WAV:
             return await self._measure(max_content_bytes, _concatenate, paths)
         return await self._convert_cached(message.account_id, paths, audio_format, max_content_bytes)
+
+    async def presigned_url(self, message: Message, method: Literal["GET", "HEAD"], lifetime_s: int) -> str | None:
+        """Return a URL at which the object store sends a message as WAV; None if it is not one object there.
+
+        Raises `NotFound` if the message has no audio, `StoreError`.
+        """
+        if not message.has_audio:
+            raise NotFound(MISSING_AUDIO)
+        upload = self._upload_in(message, WAV)
+        first, *others = [upload] if upload else self._delivery.audio_paths(message)
+        return None if others else await self._uploads.presigned_url(first, method, lifetime_s)
+
+    def _upload_in(self, message: Message, audio_format: AudioFormat) -> Path | None:
+        """Return the path of the original upload if it has this format."""
+        return self._uploads.original_upload(message) if message.upload_type == audio_format.content_type else None
 
     async def waveform(self, message: Message) -> bytes:
         """Return the loudness of a message along its length, `WAVEFORM_BARS` values; made once and cached.

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from ivr.audio.converter import ConversionPool
 from ivr.audio.formats import AudioFormat
@@ -187,6 +188,10 @@ class Uploads:
     async def fetch(self, *paths: Path) -> None:
         """Make files of stored recordings and uploads that can be read. Raises `StoreError`."""
         await self._recordings.fetch(*paths)
+
+    async def presigned_url(self, path: Path, method: Literal["GET", "HEAD"], lifetime_s: int) -> str | None:
+        """Return a URL at which the object store sends a file; None if it is in a folder. Raises `StoreError`."""
+        return await asyncio.to_thread(self._recordings.presigned_url, path, method, lifetime_s)
 
     @asynccontextmanager
     async def _publish_files(self, audio: ConvertedUpload, target: Path) -> AsyncIterator[None]:

@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from ivr.audio import asterisk_recording, wav
 from ivr.errors import DiskFull, NotFound, StoreError
@@ -123,6 +124,10 @@ class Recordings:
 
     async def fetch(self, *paths: Path) -> None:
         """Recordings are files here already."""
+
+    def presigned_url(self, path: Path, method: Literal["GET", "HEAD"], lifetime_s: int) -> str | None:
+        """Nothing but this machine sends a file."""
+        return None
 
     def prefetch(self, *paths: Path) -> None:
         """Recordings are files here already."""

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 import structlog
 
@@ -71,6 +72,10 @@ class ObjectRecordings(Recordings):
         if not self._is_stored(source):
             return super().copy(source, target)
         return self._objects.copy(self._key(source), self._key(target))
+
+    def presigned_url(self, path: Path, method: Literal["GET", "HEAD"], lifetime_s: int) -> str | None:
+        """Return a URL at which the object store answers a request for a recording without the key."""
+        return self._objects.presign(self._key(path), method, lifetime_s)
 
     async def fetch(self, *paths: Path) -> None:
         """Download what is not in the cache."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import obstore
 from obstore import exceptions
@@ -121,6 +121,11 @@ class ObjectStore:
                 yield bytes(chunk)
         if received != size:
             raise StoreError(f"{self._name} ended the transfer of {key} after {received} of {size} bytes")
+
+    def presign(self, key: str, method: Literal["GET", "HEAD"], lifetime_s: int) -> str:
+        """Return a URL that answers this method without the key, for a time. The object may not exist."""
+        with self._translate_errors():
+            return obstore.sign(self._store, method, key, timedelta(seconds=lifetime_s))
 
     def delete(self, keys: Sequence[str]) -> None:
         """Delete objects, if they exist, with one request."""

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import Any
@@ -22,6 +23,9 @@ KEY_ID, SECRET = "key-of-ivr", "secret-of-ivr"
 PATIENCE_S = 30.0
 """The longest time for a request: only a store that hangs needs it, also on a busy machine. SeaweedFS takes 5 s for the
 first object of a bucket, when it makes its volumes."""
+PRESIGNED_PARAMETERS = {
+    f"X-Amz-{name}" for name in ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature")
+}
 MODIFIED = "2026-01-01T00:00:00.000Z"
 
 
@@ -93,7 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
         server.requests.append(f"{self.command} {key or url.query}")
         if server.fault and server.fault(self):
             return
-        has_key = f"Credential={KEY_ID}/" in self.headers.get("Authorization", "")
+        has_key = f"Credential={KEY_ID}/" in self.headers.get("Authorization", "") or self._is_presigned(url.query)
         if not has_key and (self.command if key else "LIST") not in server.allowed_without_key:
             answer_error(self, 403, "InvalidAccessKeyId")
         elif bucket not in server.buckets:
@@ -108,6 +112,20 @@ class _Handler(BaseHTTPRequestHandler):
             self._list(server.buckets[bucket], parse_qs(url.query))
         else:
             self._object(server.buckets[bucket], key, body)
+
+    def _is_presigned(self, query: str) -> bool:
+        """Return whether a URL was signed for a time that is not over, and for this host; the signature is believed."""
+        values = {name: found[0] for name, found in parse_qs(query).items() if name.startswith("X-Amz-")}
+        if not values or "Authorization" in self.headers or set(values) != PRESIGNED_PARAMETERS:
+            return False
+        signed_at = datetime.strptime(values["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        return (
+            values["X-Amz-Algorithm"] == "AWS4-HMAC-SHA256"
+            and values["X-Amz-Credential"].startswith(f"{KEY_ID}/")
+            and values["X-Amz-SignedHeaders"] == "host"
+            and self.headers["Host"] == urlsplit(self.state.endpoint).netloc
+            and (datetime.now(UTC) - signed_at).total_seconds() < int(values["X-Amz-Expires"]) <= 60
+        )
 
     do_GET = do_HEAD = do_PUT = do_POST = _serve
 
@@ -142,6 +160,12 @@ class _Handler(BaseHTTPRequestHandler):
             tag = hashlib.md5(objects[key]).hexdigest()
             size = str(len(objects[key]))
             headers = {"ETag": f'"{tag}"', "Last_Modified": "Thu, 01 Jan 2026 00:00:00 GMT"}
+            headers["Content_Type"] = "binary/octet-stream"
+            if self.command == "GET" and (part := re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))):
+                first, last = int(part[1]), int(part[2])
+                headers["Content_Range"] = f"bytes {first}-{last}/{size}"
+                _answer(self, 206, objects[key][first : last + 1], **headers)
+                return
             _answer(self, 200, objects[key], **headers, **({"size": size} if self.command == "HEAD" else {}))
 
 

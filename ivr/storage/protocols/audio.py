@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Literal, Protocol
 
 from ivr.storage.records import StoredFile
 
@@ -70,6 +70,9 @@ class AudioStore(Protocol):
 
     def find_missing(self, paths: Sequence[Path]) -> list[Path]:
         """Return those of the recordings that the store does not have."""
+
+    def presigned_url(self, path: Path, method: Literal["GET", "HEAD"], lifetime_s: int) -> str | None:
+        """Return a URL at which the store itself sends a recording without the key; None for a folder."""
 
     def verify(self, *, by_writing: bool = False) -> None:
         """Return if what stores the recordings answers; `by_writing`: if it also stores and deletes.
