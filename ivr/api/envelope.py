@@ -59,7 +59,7 @@ def success(
     is_cacheable = is_cacheable and token is None
     caching = "private, no-cache" if is_cacheable else "no-store"
     response_headers = {"ETag": f'"{revision}"', "Cache-Control": caching, **(headers or {})}
-    known_tags = _parse_etags(request.headers.get("if-none-match", ""))
+    known_tags = [tag.removeprefix("W/").strip('"') for tag in _split_list(request.headers.get("if-none-match", ""))]
     if is_cacheable and request.method == "GET" and ("*" in known_tags or revision in known_tags):
         return Response(status_code=304, headers=response_headers)
     content = {
@@ -128,8 +128,9 @@ def if_match_filter(request: Request) -> Callable[[Mailbox | Message], bool] | N
 
 def if_match_tags(request: Request) -> list[str] | None:
     """Return the tags of `If-Match`; None: the header is missing or `*`."""
-    tags = _parse_etags(request.headers.get("if-match", "*"))
-    return None if "*" in tags else tags
+    listed = _split_list(request.headers.get("if-match", "*"))
+    # The comparison is strong (RFC 9110, 13.1.1): a weak tag matches nothing.
+    return None if "*" in listed else [tag.strip('"') for tag in listed if not tag.startswith("W/")]
 
 
 @contextmanager
@@ -147,9 +148,9 @@ def precondition(request: Request, document: Mailbox | Message) -> Iterator[int 
         raise PreconditionFailed(str(conflict)) from conflict
 
 
-def _parse_etags(header: str) -> list[str]:
-    """Return the tags of a list, without quotes and weakness marks."""
-    return [tag.strip().removeprefix("W/").strip('"') for tag in header.split(",")]
+def _split_list(header: str) -> list[str]:
+    """Return the tags of a list, with quotes and weakness marks."""
+    return [tag.strip() for tag in header.split(",")]
 
 
 def timestamp(now: float) -> str:

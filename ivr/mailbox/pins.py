@@ -77,9 +77,10 @@ class Pins:
         return False
 
     async def fingerprint(self, mailbox: Mailbox) -> str:
-        """Return what changes with the PIN of a mailbox; "" without a PIN."""
+        """Return what changes with the PIN and the owner of a mailbox; "" without a PIN."""
         await self._secret_store.finish_rehashing()
-        return await self._secret_store.fingerprint(mailbox.account_id, mailbox.pin_secret_ref)
+        pin = await self._secret_store.fingerprint(mailbox.account_id, mailbox.pin_secret_ref)
+        return pin and f"{pin} {mailbox.owner.id if mailbox.owner else ''}".rstrip()
 
     async def is_set_to(self, mailbox: Mailbox, pin: str) -> bool:
         """Whether a mailbox has this PIN. Not for signing in: nothing is counted, and no lockout applies."""

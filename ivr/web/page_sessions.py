@@ -150,7 +150,7 @@ async def read_session(request: Request) -> PageSession | None:
         if not mailbox.settings.enabled:
             return None  # Its PIN opens it no longer.
         if not token.proof or await services.pins.fingerprint(mailbox) != token.proof:
-            return None  # The PIN is another one since.
+            return None  # The PIN or the owner is another one since.
     request.state.token_id = token.id
     user = await services.api.auth.directory.find_user(token.user_id) if token.user_id is not None else None
     account = await services.api.auth.directory.account(token.account_id)

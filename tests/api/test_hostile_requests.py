@@ -334,6 +334,18 @@ async def test_stalled_upload_times_out(
     assert data_files(app) == files_before
 
 
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [("HTTP/1.1", 400), ("HTTP/1.1\r\nHost: x\r\nHost: x", 400), ("HTTP/1.0\r\nHost: x\r\nHost: y", 400), ("HTTP/1.0", 200)],
+)
+async def test_request_names_one_host(api_url: str, head: str, status: int) -> None:
+    url = httpx.URL(api_url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(f"GET /docs {head}\r\nConnection: close\r\n\r\n".encode())
+    assert (await asyncio.wait_for(reader.read(), 30)).split()[1] == str(status).encode()
+    writer.close()
+
+
 async def test_request_with_two_lengths_is_refused_and_nothing_behind_it_is_read(rest: RestClient) -> None:
     url = httpx.URL(rest.base)
     reader, writer = await asyncio.open_connection(url.host, url.port)

@@ -67,10 +67,10 @@ async def test_request_with_very_many_headers_is_refused(app: AppFixture) -> Non
 
 async def test_thousands_of_requests_at_once_end_the_connection(app: AppFixture) -> None:
     """Fifty in one packet are a client in a hurry; each chunk of thousands would hold up calls for 200 ms."""
-    request = b"GET /nothing HTTP/1.1\r\n\r\n"
+    request = b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"
     async with limited_api(app) as url:
         for count, all_are_answered in ((50, True), (5000, False)):
-            reader, writer = await connect(url, request * count + b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+            reader, writer = await connect(url, request * count + b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             received = b""
             with suppress(ConnectionError):
                 while chunk := await asyncio.wait_for(reader.read(1 << 16), 30):

@@ -82,11 +82,11 @@ HTTP = (
     CHUNKED + b"3;a=b\r\nabc\r\n0\r\nX: y\r\n\r\n",
 )
 LONG_HTTP = (
-    Repetition(b"", b"GET / HTTP/1.1\r\n\r\n"),
-    Repetition(b"", b"PUT / HTTP/1.1\r\nContent-Length: 1\r\n\r\nx"),
+    Repetition(b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+    Repetition(b"", b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx"),
     Repetition(REQUEST, b"a:\r\n", b"\r\n"),
     Repetition(REQUEST + b"Cookie: ", b"a{n}=b;", b"\r\n\r\n"),
-    Repetition(b"GET /", b"%41", b" HTTP/1.1\r\n\r\n"),
+    Repetition(b"GET /", b"%41", b" HTTP/1.1\r\nHost: x\r\n\r\n"),
     Repetition(CHUNKED, b"1\r\nx\r\n"),
     Repetition(CHUNKED + b"1", b";a=b", b"\r\nx\r\n"),
     Repetition(CHUNKED + b"0\r\n", b"a:\r\n"),

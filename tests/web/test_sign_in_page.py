@@ -167,6 +167,20 @@ async def test_session_by_pin_ends_with_its_mailbox(app: AppFixture, browser: Br
     assert not browser.is_signed_in
 
 
+async def test_session_by_pin_ends_with_the_owner_of_its_mailbox(app: AppFixture, browser: Browser) -> None:
+    box = await app.create_box("1000", app.alice)
+    await browser.sign_in_by_pin()
+    assert browser.is_signed_in
+    await app.container.boxes.patch(box, {"owner_id": app.bob.id})
+    await browser.open("/")
+    assert not browser.is_signed_in, "another owner"
+    await browser.sign_in_by_pin()
+    assert browser.is_signed_in
+    await app.container.directory.delete_user(app.bob.id)
+    await browser.open("/")
+    assert not browser.is_signed_in, "no owner"
+
+
 async def test_cookie_is_for_no_script_and_no_other_site(app: AppFixture, browser: Browser) -> None:
     await app.create_box("1000", app.alice)
     browser.http.follow_redirects = False

@@ -93,7 +93,7 @@ class Token:
     box_id: str | None = None
     """Of a session of the page that a PIN has opened: the only mailbox that it reaches."""
     proof: str = ""
-    """Of such a session: fingerprint of the PIN, so that a new PIN ends it."""
+    """Of such a session: fingerprint of PIN and owner, so that a new one ends it."""
 
     @property
     def id(self) -> str:
