@@ -336,7 +336,12 @@ async def test_stalled_upload_times_out(
 
 @pytest.mark.parametrize(
     ("head", "status"),
-    [("HTTP/1.1", 400), ("HTTP/1.1\r\nHost: x\r\nHost: x", 400), ("HTTP/1.0\r\nHost: x\r\nHost: y", 400), ("HTTP/1.0", 200)],
+    [
+        ("HTTP/1.1", 400),
+        ("HTTP/1.1\r\nHost: x\r\nHost: x", 400),
+        ("HTTP/1.0\r\nHost: x\r\nHost: y", 400),
+        ("HTTP/1.0", 200),
+    ],
 )
 async def test_request_names_one_host(api_url: str, head: str, status: int) -> None:
     url = httpx.URL(api_url)

@@ -70,7 +70,8 @@ async def test_thousands_of_requests_at_once_end_the_connection(app: AppFixture)
     request = b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"
     async with limited_api(app) as url:
         for count, all_are_answered in ((50, True), (5000, False)):
-            reader, writer = await connect(url, request * count + b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            last = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            reader, writer = await connect(url, request * count + last)
             received = b""
             with suppress(ConnectionError):
                 while chunk := await asyncio.wait_for(reader.read(1 << 16), 30):
