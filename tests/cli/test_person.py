@@ -37,6 +37,7 @@ def filled(populated_ivr: Ivr, tmp_path: Path) -> Ivr:
         "--pin",
         "4716",
         'notify_email_addresses=["alice@demo.example", "bob@demo.example"]',
+        f"notify.callback.number={MOBILE_AT_HOME}",
     )
     for box in ("1000", "1001"):
         ivr("message", "add", box, audio, "--caller", OTHER, "--caller-name", "Zoë")
@@ -92,6 +93,24 @@ def add_traces(database: sqlite3.Connection) -> None:
             " VALUES (?, ?, ?, '{}', 1790000000, 1790000000, 0, ?)",
             (account, boxes["1001"], kind, target),
         )
+    webhooks = (  # Of a message that is gone, and of one that Alice has forwarded.
+        (None, {"message": {"caller_id_number": MOBILE}}),
+        ("forwarded", {"message": {"caller_id_number": OTHER, "forwarded_by": {"name": "Alice"}}}),
+    )
+    of_bob = "SELECT id FROM messages WHERE box_id = ? AND caller_number = ?"
+    forwarded = database.execute(of_bob, (boxes["1001"], OTHER)).fetchone()[0]
+    for message, payload in webhooks:
+        database.execute(
+            "INSERT INTO outbox (account_id, box_id, message_id, kind, payload, created_at, due_at, attempts, target)"
+            " VALUES (?, ?, ?, 'webhook', ?, 1790000000, 1790000000, 0, 'message.new')",
+            (account, boxes["1001"], message and forwarded, json.dumps(payload)),
+        )
+    database.execute(
+        "INSERT INTO takes (id, account_id, box_id, purpose, state, channel, caller_number, caller_name, path,"
+        " payload, began_at) VALUES ('t', ?, ?, 'message', 'reviewed',"
+        " 'PJSIP/alice-desk-00000007', '10', 'Alice', 't', '{}', 1)",
+        (account, boxes["1001"]),
+    )
     for scope, subject in (
         ("caller", f"trunk {MOBILE}"),
         ("caller", f"trunk {OTHER}"),
@@ -104,6 +123,11 @@ def add_traces(database: sqlite3.Connection) -> None:
             " VALUES (1790000000, ?, ?, 'heard', 'm', 'phone', ?, ?, 'PIN')",
             (account, boxes["1001"], user, device),
         )
+    database.execute(
+        'INSERT INTO audit (at, account_id, box_id, action, subject, door, "user", device, proof)'
+        " VALUES (1790000000, ?, ?, 'signed-in', 's', 'page', '', '192.0.2.77 session s', 'PIN')",
+        (account, boxes["1000"]),
+    )
     own = {"box": "1000@default", "account": "demo", "notes": note("msg0001.txt: callerid is damaged")}
     others = {
         "box": "1001@default",
@@ -123,7 +147,7 @@ def test_user_is_exported_with_everything(filled: Ivr, database: sqlite3.Connect
     add_traces(database)
     file = tmp_path / "alice.zip"
     output = filled("person", "export", str(file), "--user", "alice", "--caller", MOBILE).stdout
-    assert "3 messages, 4 calls, 2 entries" in output
+    assert "3 messages, 4 calls, 3 entries" in output
     assert file.stat().st_mode & 0o777 == 0o600
     with zipfile.ZipFile(file) as archive:
         content = {name: json.loads(archive.read(name)) for name in archive.namelist() if name.endswith(".json")}
@@ -137,7 +161,7 @@ def test_user_is_exported_with_everything(filled: Ivr, database: sqlite3.Connect
     assert len([name for name in recordings if name.startswith("greetings/")]) == 2
     assert [message["forwarded_by"]["name"] for message in content["forwarded.json"]] == ["Alice"]
     targets = {task["target"] for task in content["pending.json"]} - {""}
-    assert targets == {MOBILE_AT_HOME, "Alice@demo.example"}
+    assert targets == {MOBILE_AT_HOME, "Alice@demo.example", "message.new"}
     channels = {call["channel"].removeprefix("PJSIP/") for call in content["calls.json"]}
     assert channels == {"trunk-00000001", "alice-desk-00000002", "trunk-00000003", "trunk-00000006"}
     assert [one["text"] for one in content["imports.json"]] == [
@@ -176,7 +200,17 @@ def test_user_and_number_are_erased_without_a_trace(filled: Ivr, database: sqlit
     assert notes_of_imports(database) == ["erased", "msg0002.txt: damaged", "erased", "erased", "erased", "malice"]
     database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     stored = (data / "state" / "ivr.db").read_bytes()
-    for trace in (MOBILE, MOBILE_AT_HOME, "alice@", "ALICE", "Alice", "script of alice", "alice-login", "qzxyvw"):
+    for trace in (
+        MOBILE,
+        MOBILE_AT_HOME,
+        "alice@",
+        "ALICE",
+        "Alice",
+        "script of alice",
+        "alice-login",
+        "qzxyvw",
+        "192.0.2.77",
+    ):
         assert trace.encode() not in stored, trace
     assert {path.stem for path in data.rglob("*.wav") if path.parent.name in ("vm", "media")} == set(others)
     assert [row["name"] for row in database.execute("SELECT name FROM users")] == ["bob"]

@@ -72,6 +72,11 @@ def remove_forwarder(connection: sqlite3.Connection, message: Message, now: int)
         " bytes = bytes - ?, revision = revision + 1 WHERE id = ?",
         (intro_bytes, message.id),
     )
+    webhooks = "SELECT id, payload FROM outbox WHERE message_id = ? AND kind = 'webhook'"
+    for task in connection.execute(webhooks, (message.id,)).fetchall():
+        payload = json.loads(task["payload"])
+        payload["message"]["forwarded_by"] = None
+        connection.execute("UPDATE outbox SET payload = ? WHERE id = ?", (json.dumps(payload), task["id"]))
 
 
 def purge_rest(connection: sqlite3.Connection, query: PersonQuery, content: PersonContent, now: int) -> None:
@@ -107,7 +112,7 @@ def other_members(settings: Mapping[str, Any], user_id: str | None) -> list[str]
 
 
 def without_person(settings: Mapping[str, Any], query: PersonQuery) -> dict[str, Any]:
-    """Return the settings of a mailbox without the person as owner, as member, and as recipient of mails."""
+    """Return the settings of a mailbox without the person as owner, as member, and as recipient of mails and calls."""
     changed = dict(settings)
     if query.user_id:
         if changed.get("owner_id") == query.user_id:
@@ -122,6 +127,10 @@ def without_person(settings: Mapping[str, Any], query: PersonQuery) -> dict[str,
             del changed[key]
         elif isinstance(value, list):
             changed[key] = list(_without_addresses(value, query))
+    callback = (changed.get("notify") or {}).get("callback") or {}
+    if query.is_number(str(callback.get("number") or "")):
+        rest = {key: value for key, value in callback.items() if key != "number"}
+        changed["notify"] = {**changed["notify"], "callback": rest}
     return changed
 
 

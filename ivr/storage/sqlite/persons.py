@@ -66,7 +66,7 @@ def _find(connection: sqlite3.Connection, query: PersonQuery) -> PersonContent:
     phone_names = [phone.name for phone in phones]
     messages = _messages(connection, query, box_ids)
     found_ids = {message.id for message in messages}
-    entries = _audit_rows(connection, query, phone_names)
+    entries = _audit_rows(connection, query, phone_names, box_ids)
     return PersonContent(
         phones=phones,
         boxes=own,
@@ -76,12 +76,7 @@ def _find(connection: sqlite3.Connection, query: PersonQuery) -> PersonContent:
         media=_media(connection, account, box_ids),
         calls=_calls(connection, "calls", query, box_ids, phone_names),
         tasks=_tasks(connection, query, box_ids, found_ids),
-        takes=_matching(
-            connection,
-            "takes",
-            account,
-            lambda row: row["box_id"] in box_ids or query.is_number(row["caller_number"] or ""),
-        ),
+        takes=_calls(connection, "takes", query, box_ids, phone_names),
         tokens=_matching(connection, "tokens", account, lambda row: row["user_id"] == (query.user_id or "-")),
         attempts=_attempts(connection, query, box_ids, phone_names),
         audit=[audit_rows.entry_from_row(row) for row in entries],
@@ -145,11 +140,13 @@ def _media(connection: sqlite3.Connection, account_id: str, box_ids: Sequence[st
 def _calls(
     connection: sqlite3.Connection, table: str, query: PersonQuery, box_ids: Sequence[str], phones: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Return calls of the person, and those to the person's mailboxes."""
+    """Return calls of the person, or what they record, and those to the person's mailboxes."""
     channels = {f"PJSIP/{phone}" for phone in phones}
 
     def matches(row: sqlite3.Row) -> bool:
-        is_phone = row["channel"].rpartition("-")[0] in channels  # The last part numbers the channels of a phone.
+        is_phone = (row["channel"] or "").rpartition("-")[
+            0
+        ] in channels  # The last part numbers the channels of a phone.
         return row["box_id"] in box_ids or is_phone or query.is_number(row["caller_number"] or "")
 
     return _matching(connection, table, query.account_id, matches)
@@ -165,9 +162,16 @@ def _tasks(
         is_target = (row["kind"] == "mail" and target.lower() in query.addresses) or (
             row["kind"] == "call" and query.is_number(target)
         )
-        return is_target or row["box_id"] in box_ids or row["message_id"] in message_ids
+        is_own = is_target or row["box_id"] in box_ids or row["message_id"] in message_ids
+        return is_own or _is_left_by_person(json.loads(row["payload"]), query)
 
     return _matching(connection, "outbox", query.account_id, matches)
+
+
+def _is_left_by_person(payload: Mapping[str, Any], query: PersonQuery) -> bool:
+    """Return whether a waiting webhook is about a message of the person, which may be gone by now."""
+    message = payload.get("message") or {}
+    return any(query.is_number(message.get(member) or "") for member in ("caller_id_number", "from"))
 
 
 def _attempts(
@@ -181,8 +185,13 @@ def _attempts(
     return _matching(connection, "auth_attempts", query.account_id, matches)
 
 
-def _audit_rows(connection: sqlite3.Connection, query: PersonQuery, phones: Sequence[str]) -> list[sqlite3.Row]:
-    """Return the entries that name the person: as the user, by a phone, or by a caller's number."""
+def _audit_rows(
+    connection: sqlite3.Connection, query: PersonQuery, phones: Sequence[str], box_ids: Sequence[str]
+) -> list[sqlite3.Row]:
+    """Return the entries that name the person: as the user, by a phone, or by a caller's number.
+
+    Who has opened a mailbox of the person alone, by its PIN or a link, is taken for the person.
+    """
     rows = connection.execute("SELECT * FROM audit WHERE account_id = ? ORDER BY at, id", (query.account_id,))
     return [
         row
@@ -192,6 +201,7 @@ def _audit_rows(connection: sqlite3.Connection, query: PersonQuery, phones: Sequ
             (query.user_id and row["user"] == query.user_id)
             or row["device"] in phones
             or query.is_number(row["device"].partition(" ")[2])
+            or (row["box_id"] in box_ids and not row["user"])
         )
     ]
 
