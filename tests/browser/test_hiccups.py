@@ -103,3 +103,13 @@ async def test_audio_that_is_missing_is_said(site: PageSite, page: Any) -> None:
     await page.get_by_role("button", name="Play").click()
     await page.get_by_text("The audio could not be played: try again.").wait_for()
     assert await site.app.folder_of(message) == "new"
+
+
+async def test_list_follows_in_a_browser_without_streams(site: PageSite, page: Any) -> None:
+    await page.clock.install()
+    await page.add_init_script("delete window.EventSource")
+    await page.reload()
+    await page.locator(":root.scripted").wait_for()
+    await site.leave_message("Maria")
+    await page.clock.run_for(10_000)
+    await page.get_by_text("Maria").wait_for()

@@ -158,6 +158,11 @@ function beSeen() {
 
 function connect() {
   if (source || (document.hidden && !isTold)) return;
+  if (!window.EventSource) { // The browser has no streams: looks now and then.
+    const timer = setInterval(refresh, RETRY_MS);
+    source = { close: () => clearInterval(timer) };
+    return;
+  }
   source = new EventSource(live);
   source.addEventListener("message", (event) => {
     if (event.data === known) return;
