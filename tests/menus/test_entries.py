@@ -182,10 +182,11 @@ async def test_pin_change_is_left_by_star(app: AppFixture, box: Mailbox, prompt:
 
 
 async def test_silence_and_short_entries_never_lock_mailbox(app: AppFixture, box: Mailbox) -> None:
-    for _ in range(4):
+    for _ in range(12):
         await app.run_call([Silence(), Press("25", during=ENTER_PIN), Silence(), Silence()], number="1000")
-    phone = await app.run_call([Press(f"{PIN}#")], number="1000", caller="5550199")
-    assert phone.texts[1] == "You have no messages."
+    for caller in ("5550100", "5550199"):  # A lock by guesses holds for the phone that made them, or for all.
+        phone = await app.run_call([Press(f"{PIN}#")], number="1000", caller=caller)
+        assert phone.texts[1] == "You have no messages."
 
 
 # -- keys that come twice --------------------------------------------------------------------------------------------
