@@ -253,6 +253,7 @@ CASES: dict[str, Case] = {
     "takes of another user": Case(
         chown_to_root("takes", 0o2700), "data folder", "the service cannot write to", as_root=True
     ),
+    "state of root": Case(chown_to_root("state", 0o700), "data folder", "belongs to user 0, not to user", as_root=True),
     "recordings of root": Case(recordings_of_root(0o750), "recordings", "the service cannot write to", as_root=True),
     "recordings not readable by Asterisk": Case(
         all_of(
