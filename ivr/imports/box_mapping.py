@@ -84,7 +84,10 @@ def map_box(
     if len(emails) > 1:
         fields["notify_email_addresses"] = emails[1:]
     pin = map_pin(box, rules, fields, warn)
-    user = UserEntry(names.to_user_name(box.fullname, number), _user_fields(box.fullname, language, emails, warn))
+    user_fields = _user_fields(box.fullname, language, emails, warn)
+    if isinstance(box, DefinedMailbox):
+        _add_owner_settings(box, user_fields, warn)
+    user = UserEntry(names.to_user_name(box.fullname, number), user_fields)
     entry = BoxEntry(number, user.name, fields, pin)
     generates = pin == GENERATE_PIN
     return MappedBox(PeopleRow(0, account, user, entry), notes, None if generates else pin, generates)
@@ -100,6 +103,16 @@ def _user_fields(fullname: str, language: str, emails: list[str], warn: Any) -> 
         except BadInput as error:
             warn(f"language: {error}")
     return fields
+
+
+def _add_owner_settings(box: DefinedMailbox, user_fields: dict[str, Any], warn: Any) -> None:
+    if not box.is_mailed:
+        user_fields["settings"] = {**user_fields.get("settings", {}), "vm_to_email_enabled": False}
+    if box.time_zone:
+        try:
+            user_fields["timezone"] = time_zone(box.time_zone)
+        except BadInput as error:
+            warn(f"time zone of its owner: {error}")
 
 
 def _box_fields(box: ConfMailbox, conf: VoicemailConf, stored_messages: int, warn: Any) -> dict[str, Any]:

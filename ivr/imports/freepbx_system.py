@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +27,7 @@ FREEPBX = "freepbx"
 FAMILY = "AMPUSER"
 USERS, USER_MANAGER = "users", "userman_users"
 VMX_STATES = ("unavail", "busy", "temp")
-VMX_OFF = ("", "no", "disabled")
+VMX_OFF = ("", "no", "disabled", "blocked")
 VMX_KEY = re.compile(r"vmx_option_[1-9]_number")
 OPERATOR_KEY = "0"
 
@@ -42,6 +43,7 @@ class Extension:
     require_pin: bool | None = None
     star_is_off: bool = False
     operator: str = ""
+    password: str = ""
     vmx: tuple[str, ...] = ()
     """What the VmX Locater does with it."""
 
@@ -122,7 +124,7 @@ def _read_dump(path: Path) -> dict[str, Extension]:
     for row in tables.get(USER_MANAGER, ()):
         extension = found.get(row.get("default_extension", ""))
         if extension and row.get("email"):
-            found[extension.number] = replace(extension, emails=(row["email"],))
+            found[extension.number] = replace(extension, emails=(*extension.emails, row["email"]))
     return found
 
 
@@ -141,7 +143,10 @@ def _read_bulk_file(path: Path) -> dict[str, Extension]:
         raise BadInput(f"{path} cannot be read as CSV: {error}") from None
     if cut := [row for row in rows if None in row or None in row.values()]:
         raise BadInput(f"{path}: the row of extension {cut[0].get('extension')} has not all columns: export it again")
-    return {row["extension"]: _extension_of_row(row) for row in rows if row["extension"]}
+    numbers = Counter(row["extension"] for row in rows)
+    if unclear := [number for number, count in numbers.items() if not number or count > 1]:
+        raise BadInput(f"{path}: extension {unclear[0]!r} has no number or several rows: export it again")
+    return {row["extension"]: _extension_of_row(row) for row in rows}
 
 
 def _extension_of_row(row: Mapping[str, str]) -> Extension:
@@ -153,10 +158,11 @@ def _extension_of_row(row: Mapping[str, str]) -> Extension:
         row["extension"],
         row.get("name", ""),
         row.get("voicemail", "") if has_voicemail else bulk_handler.NO_VOICEMAIL,
-        tuple(filter(None, row.get("voicemail_email", "").replace(",", "|").split("|"))),
+        tuple(filter(None, re.split(r"[,;|\s]+", row.get("voicemail_email", "")))),
         require_pin=None if same_extension is None else same_extension.strip().lower() == "yes",
         star_is_off=row.get("disable_star_voicemail", "").strip().lower() == "yes",
         operator=row.get("vmx_option_0_number", "").strip(),
+        password=row.get("voicemail_vmpwd", "").strip(),
         vmx=(*(f"while {state}" for state in enabled), *keys),
     )
 
@@ -199,6 +205,10 @@ def _combine(mailbox: SourceMailbox | None, extension: Extension) -> SourceMailb
         remarks.append("FreePBX has disabled its voicemail; voicemail.conf still has it, so it is imported")
     if mailbox.fullname and extension.name and mailbox.fullname != extension.name:
         remarks.append(f"its name is {extension.name!r} in FreePBX; that of voicemail.conf is used")
+    if extension.password not in ("", mailbox.password):
+        remarks.append("its PIN is another one in FreePBX; that of voicemail.conf is used")
+    if mailbox.emails and set(extension.emails) - set(mailbox.emails):
+        remarks.append(f"its mail addresses are {', '.join(extension.emails)} in FreePBX; voicemail.conf counts")
     return replace(
         mailbox,
         fullname=mailbox.fullname or extension.name,

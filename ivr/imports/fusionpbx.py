@@ -14,15 +14,15 @@ from typing import Any
 from ivr.audio import telephony_formats
 from ivr.audio.formats import SNIFF_BYTES, sniff
 from ivr.errors import BadInput, InvalidAudio, NotFound
+from ivr.imports.fusionpbx_settings import NO_GREETING, column_text, describe_columns, describe_keys, map_settings
 from ivr.imports.message_fields import known_caller
-from ivr.imports.system import DecodedAudio, DefinedMailbox, NoteLevel, SourceMailbox, SystemBoxes
+from ivr.imports.system import DecodedAudio, DefinedMailbox, Note, NoteLevel, SourceMailbox, SystemBoxes
 from ivr.storage.records import Caller, Folder
 from ivr.storage.sources.fusionpbx_tables import FusionPbxTables
 
 FUSIONPBX = "fusionpbx"
 FOLDERS = {"": Folder.NEW, "saved": Folder.SAVED, "deleted": Folder.DELETED}
 """By `message_status`."""
-NO_GREETING = "0"
 SUFFIXES = (".wav", ".mp3")
 MAX_DIGITS = 11
 """Of a time or a length in seconds. Columns of the type `numeric` may hold thousands of digits."""
@@ -78,7 +78,7 @@ class FusionPbxMessage:
 
     @property
     def folder(self) -> str:
-        return FOLDERS[_text(self.row, "message_status")]
+        return FOLDERS[column_text(self.row, "message_status")]
 
     @property
     def time(self) -> int:
@@ -90,7 +90,7 @@ class FusionPbxMessage:
 
     @property
     def caller(self) -> Caller:
-        return known_caller(_text(self.row, "caller_id_number"), _text(self.row, "caller_id_name"))
+        return known_caller(column_text(self.row, "caller_id_number"), column_text(self.row, "caller_id_name"))
 
     @property
     def origin(self) -> str:
@@ -99,7 +99,7 @@ class FusionPbxMessage:
 
     @property
     def is_urgent(self) -> bool:
-        return _text(self.row, "message_priority").lower() == "urgent"
+        return column_text(self.row, "message_priority").lower() == "urgent"
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -111,7 +111,7 @@ class FusionPbxMessage:
 
     @property
     def transcription(self) -> str | None:
-        return _text(self.row, "message_transcription") or None
+        return column_text(self.row, "message_transcription") or None
 
     @property
     def expected_s(self) -> int:
@@ -136,7 +136,7 @@ class FusionPbxMessage:
     def fingerprint(self) -> str:
         """Return a hash of what is known of it."""
         columns = ("voicemail_message_uuid", "created_epoch", "message_length")
-        return hashlib.sha256("|".join(_text(self.row, name) for name in columns).encode()).hexdigest()
+        return hashlib.sha256("|".join(column_text(self.row, name) for name in columns).encode()).hexdigest()
 
     def _recording(self, prefix: str, text: str | None) -> Recording:
         return Recording(self.folder_path / f"{prefix}_{self.uuid}" if self.folder_path else None, text or "")
@@ -195,21 +195,25 @@ class FusionPbx:
         names = self._tables.extension_names()
         mailboxes: dict[str, SourceMailbox | None] = {}
         self._rows = {}
-        for row in self._tables.voicemails():
+        rows = self._tables.voicemails()
+        numbers = {
+            str(row["voicemail_uuid"]): (str(row["domain_uuid"]), column_text(row, "voicemail_id")) for row in rows
+        }
+        for row in rows:
             context = domains.get(str(row["domain_uuid"]))
             if context is None:
                 raise BadInput(f"{self.place}: mailbox {row['voicemail_id']} belongs to no domain of v_domains")
-            fullname = names.get((str(row["domain_uuid"]), _text(row, "voicemail_id")), "")
-            if self._storage and not (_is_folder_name(context) and _is_folder_name(_text(row, "voicemail_id"))):
+            fullname = names.get((str(row["domain_uuid"]), column_text(row, "voicemail_id")), "")
+            if self._storage and not (_is_folder_name(context) and _is_folder_name(column_text(row, "voicemail_id"))):
                 raise BadInput(f"{self.place}: no folder is named {row['voicemail_id']!r} below {context!r}")
-            mailbox = self._define(row, context, fullname)
+            mailbox = self._define(row, context, fullname, numbers)
             if mailbox.key in mailboxes:
                 raise BadInput(f"{self.place} has two mailboxes {mailbox.key}: delete one of them there")
             mailboxes[mailbox.key] = mailbox
             self._rows[mailbox.key] = row
         if not mailboxes:
             raise NotFound(f"{self.place} has no mailbox in v_voicemails")
-        return SystemBoxes(mailboxes)
+        return SystemBoxes(mailboxes, notes=self._source_notes(numbers))
 
     def read_content(self, number: str, context: str) -> FusionPbxContent:
         """Read what is known of the messages of a mailbox. Their audio is read when it is asked for."""
@@ -230,78 +234,69 @@ class FusionPbx:
         return content
 
     def _add_greetings(self, content: FusionPbxContent, row: Mapping[str, Any], folder: Path | None) -> None:
-        chosen = _text(row, "greeting_id")
+        chosen = column_text(row, "greeting_id")
         others = []
-        for greeting in self._tables.greetings(row["domain_uuid"], _text(row, "voicemail_id")):
-            if _text(greeting, "greeting_id") != chosen:
-                others.append(_text(greeting, "greeting_name") or _text(greeting, "greeting_id"))
+        for greeting in self._tables.greetings(row["domain_uuid"], column_text(row, "voicemail_id")):
+            if column_text(greeting, "greeting_id") != chosen:
+                others.append(column_text(greeting, "greeting_name") or column_text(greeting, "greeting_id"))
                 continue
-            file = _text(greeting, "greeting_filename") or f"greeting_{chosen}.wav"
-            recording = Recording(folder / Path(file).stem if folder else None, _text(greeting, "greeting_base64"))
+            file = column_text(greeting, "greeting_filename") or f"greeting_{chosen}.wav"
+            recording = Recording(
+                folder / Path(file).stem if folder else None, column_text(greeting, "greeting_base64")
+            )
+            content.greetings["unavail"] = FusionPbxGreeting("unavail", recording)
+        if chosen not in ("", NO_GREETING, "default") and "unavail" not in content.greetings:
+            recording = Recording(folder / f"greeting_{chosen}" if folder and chosen.isdigit() else None, "")
             content.greetings["unavail"] = FusionPbxGreeting("unavail", recording)
         if others:
             content.problems.append(f"greetings that are not chosen have no place here: {', '.join(sorted(others))}")
-        name = Recording(folder / "recorded_name" if folder else None, _text(row, "voicemail_name_base64"))
+        name = Recording(folder / "recorded_name" if folder else None, column_text(row, "voicemail_name_base64"))
         if name.text or (name.stem and any(name.stem.with_suffix(suffix).exists() for suffix in SUFFIXES)):
             content.greetings["greet"] = FusionPbxGreeting("greet", name)
 
-    def _define(self, row: Mapping[str, Any], context: str, fullname: str) -> DefinedMailbox:
-        number = _text(row, "voicemail_id")
-        name = fullname or _text(row, "voicemail_description")
+    def _copies(
+        self, row: Mapping[str, Any], numbers: Mapping[str, tuple[str, str]]
+    ) -> tuple[list[str], list[tuple[NoteLevel, str]]]:
+        """Return the numbers of its domain that get copies, and notes on the other mailboxes that do."""
+        copies, notes = [], []
+        for target in self._tables.copies(row["voicemail_uuid"]):
+            domain, number = numbers.get(target, ("", ""))
+            if domain == str(row["domain_uuid"]):
+                copies += [number] if number != column_text(row, "voicemail_id") else []
+            else:
+                name = f"{number} of another domain" if domain else f"{target}, which does not exist"
+                notes.append((NoteLevel.WARNING, f"copies to mailbox {name}: they are left out"))
+        return copies, notes
+
+    def _source_notes(self, voicemails: Iterable[str]) -> list[Note]:
+        notes = [
+            Note("", NoteLevel.WARNING, f"domain {name} is disabled there: --context {name}=- leaves it out")
+            for name in self._tables.disabled_domains()
+        ]
+        if lost := self._tables.count_messages_without(voicemails):
+            notes.append(Note("", NoteLevel.LOSS, f"messages that belong to no mailbox of v_voicemails: {lost}"))
+        return notes
+
+    def _define(
+        self, row: Mapping[str, Any], context: str, fullname: str, numbers: Mapping[str, tuple[str, str]]
+    ) -> DefinedMailbox:
+        number = column_text(row, "voicemail_id")
+        name = fullname or column_text(row, "voicemail_description")
         uuid = row["voicemail_uuid"]
+        copies, others = self._copies(row, numbers)
         return DefinedMailbox(
             number=number,
             context=context,
-            password=_text(row, "voicemail_password"),
+            password=column_text(row, "voicemail_password"),
             fullname=name,
-            emails=tuple(filter(None, re.split(r"[,;\s]+", _text(row, "voicemail_mail_to")))),
-            fields=_fields(row, self._tables.copies(uuid)),
-            notes=tuple(_notes(row, self._tables.options(uuid))),
+            emails=tuple(filter(None, re.split(r"[,;\s]+", column_text(row, "voicemail_mail_to")))),
+            fields=map_settings(row, copies),
+            notes=(*describe_columns(row, fullname), *describe_keys(self._tables.options(uuid)), *others),
         )
 
 
-def _fields(row: Mapping[str, Any], copies: Iterable[str]) -> dict[str, Any]:
-    """Return the settings here that the columns of a mailbox mean."""
-    fields: dict[str, Any] = {}
-    notify_by = _text(row, "voicemail_file")
-    fields["include_message_on_notify"] = notify_by in ("attach", "link")
-    if notify_by == "link":
-        fields["mail_audio"] = "link"
-    if _is(row, "voicemail_local_after_email", False):
-        fields["delete_after_notify"] = True
-    if _is(row, "voicemail_transcription_enabled", True):
-        fields["transcribe"] = True
-    if _is(row, "voicemail_tutorial", True):
-        fields["is_setup"] = False
-    if _is(row, "voicemail_recording_instructions", False):
-        fields["skip_instructions"] = True
-    if _text(row, "greeting_id") == NO_GREETING:
-        fields["skip_greeting"] = True
-    if _is(row, "voicemail_recording_options", False):
-        fields["review"] = False
-    if _is(row, "voicemail_local_after_forward", False):
-        fields["after_forward_action"] = "delete"
-    if _is(row, "voicemail_enabled", False):
-        fields["enabled"] = False
-    if numbers := sorted(copies):
-        fields["copy_to"] = numbers
-    return fields
-
-
-def _notes(row: Mapping[str, Any], options: Iterable[Mapping[str, Any]]) -> Iterable[tuple[NoteLevel, str]]:
-    for column, remark in (
-        ("voicemail_sms_to", "no text messages are sent to phones; a webhook can (docs/notifications.md)"),
-        ("voicemail_alternate_greet_id", "the greeting says the mailbox's own number"),
-    ):
-        if _text(row, column):
-            yield NoteLevel.WARNING, f"{column}={_text(row, column)}: {remark}"
-    for option in options:
-        digits, target = _text(option, "voicemail_option_digits"), _text(option, "voicemail_option_param")
-        yield NoteLevel.LOSS, f"key {digits} of the greeting leads to {target}: set exit keys in the dialplan"
-
-
 def _message_problem(row: Mapping[str, Any]) -> str:
-    if _text(row, "message_status") not in FOLDERS:
+    if column_text(row, "message_status") not in FOLDERS:
         return f"message_status {row['message_status']!r} is not known"
     return "" if _integer(row["created_epoch"]) > 0 else f"created_epoch {row['created_epoch']!r} is no time"
 
@@ -321,16 +316,6 @@ def _decode_text(text: str) -> DecodedAudio:
 def _is_folder_name(text: str) -> bool:
     """Return whether a folder below another can have this name: a database may name those of other mailboxes."""
     return text not in ("", ".", "..") and not {"/", "\0"} & {*text}
-
-
-def _text(row: Mapping[str, Any], column: str) -> str:
-    value = row.get(column)
-    return "" if value is None else str(value).strip()
-
-
-def _is(row: Mapping[str, Any], column: str, expected: bool) -> bool:
-    """Return whether a column says so: it is text, `true` or `false`, in older versions, and boolean in newer ones."""
-    return _text(row, column).lower() == str(expected).lower()
 
 
 def _integer(value: Any) -> int:

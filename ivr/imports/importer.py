@@ -14,7 +14,7 @@ from ivr.errors import BadInput, Conflict, InvalidAudio, NotFound
 from ivr.ids import IdGenerator
 from ivr.imports.box_import import BoxImport
 from ivr.imports.import_target import ImportTarget, source_id
-from ivr.imports.message_import import MessageImport
+from ivr.imports.message_import import MessageImport, note_doubts
 from ivr.imports.option_notes import general_notes
 from ivr.imports.report import BoxReport, ImportReport
 from ivr.imports.source import ImportOptions, Source, SourceBox, read_source
@@ -71,7 +71,10 @@ class Importer:
             mailbox = await self._boxes.find_by_number(box.account.id, box.number)
             if mailbox is None and not reports[box.key].created:
                 _note_contents_lost(reports[box.key], found[box.key])
-            elif "messages" in options.only:
+                continue
+            if "greetings" in options.only:
+                await self._message_import.check_greetings(mailbox, found[box.key], reports[box.key])
+            if "messages" in options.only:
                 await self._check_messages(options, box, found[box.key], reports[box.key], progress)
         return report
 
@@ -252,16 +255,16 @@ class Importer:
     async def _check_messages(
         self, options: ImportOptions, box: SourceBox, found: SourceContent, report: BoxReport, progress: _Progress
     ) -> None:
-        cutoff = self._boxes.voicemail_settings_for(box.account).retention_cutoff(self._clock.now())
+        settings, now = self._boxes.voicemail_settings_for(box.account), self._clock.now()
+        cutoff, latest = settings.retention_cutoff(now), settings.message_times(now).stop
 
         async def check_message(message: SourceMessage) -> None:
             try:
                 audio = await asyncio.to_thread(message.read_audio)
                 report.length_ms += len(audio.samples) // wav.BYTES_PER_MS
+                note_doubts(report, message, audio, latest)
             except (InvalidAudio, NotFound) as error:
                 report.note(NoteLevel.LOSS, f"{message.name}: {error}")
-            for warning in message.warnings:
-                report.note(NoteLevel.WARNING, f"{message.name}: {warning}")
             if options.retention == "from-message" and message.time < cutoff:
                 report.note(NoteLevel.LOSS, f"{message.name}: past retention; --retention from-import keeps it")
             progress.advance()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,12 +13,12 @@ from ivr.audio import telephony_formats
 from ivr.audio.formats import by_content_type
 from ivr.errors import BadInput, InvalidAudio, NotFound
 from ivr.imports.kazoo_client import KazooClient
-from ivr.imports.message_fields import known_caller
+from ivr.imports.message_fields import LATEST_TIME, known_caller
 from ivr.imports.system import DecodedAudio, DefinedMailbox, NoteLevel, SourceMailbox, SystemBoxes
 from ivr.storage.records import GREGORIAN_OFFSET_S, Caller, Folder
 
 KAZOO = "kazoo"
-GREETINGS = {"unavailable": "unavail", "temporary_unavailable": "temp", "name": "greet"}
+GREETINGS = {"unavailable": "unavail", "busy": "busy", "temporary_unavailable": "temp", "name": "greet"}
 """Names of greetings by their names in `media`."""
 NOT_SETTINGS = frozenset(
     {
@@ -159,6 +160,8 @@ class Kazoo:
         mailboxes: dict[str, SourceMailbox | None] = {}
         self._boxes = {}
         for item in self._client.list(f"{self._account}/vmboxes"):
+            if not _is_id(item.get("id")):
+                raise BadInput(f"{self.place} has a mailbox without an id: {item.get('id')!r}")
             document = self._client.get(f"{self._account}/vmboxes/{item['id']}")
             mailbox = self._define(document, context)
             if mailbox.key in mailboxes:
@@ -182,14 +185,18 @@ class Kazoo:
         for item in self._client.list(path):
             self._add_message(content, path, key, item)
         media = {**_members(self._read_owner(document), "media"), **_members(document, "media")}
-        for kind, name in GREETINGS.items():
-            if media_id := media.get(kind):
+        for kind, media_id in media.items():
+            name = GREETINGS.get(kind)
+            if name is None or (media_id and not _is_id(media_id)):
+                content.problems.append(f"media.{kind} {media_id!r}: it is no greeting that is known")
+            elif media_id:
                 content.greetings[name] = KazooGreeting(self._client, f"{self._account}/media/{media_id}", name)
         return content
 
     def _add_message(self, content: KazooContent, path: str, key: str, item: Mapping[str, Any]) -> None:
         message_id = item.get("media_id")
-        if not isinstance(message_id, str) or not isinstance(item.get("timestamp"), int):
+        time = item.get("timestamp")
+        if not _is_id(message_id) or not isinstance(time, int) or not 0 < time - GREGORIAN_OFFSET_S < LATEST_TIME:
             content.problems.append(f"message {message_id}: it has no id or no time")
             return
         if item.get("folder", Folder.NEW) not in list(Folder):
@@ -212,11 +219,7 @@ class Kazoo:
         number = str(document.get("mailbox") or "")
         owner = self._read_owner(document)
         fullname = " ".join(filter(None, (str(owner.get(key) or "") for key in ("first_name", "last_name"))))
-        fields = {
-            key: value
-            for key, value in document.items()
-            if key not in NOT_SETTINGS and not key.startswith(("pvt_", "_"))
-        }
+        fields = {key: value for key, value in document.items() if _is_setting(key)}
         fields.setdefault(FAST_FORWARD, False)
         fields["name"] = str(document.get("name") or fullname or number)
         notes = []
@@ -230,6 +233,8 @@ class Kazoo:
             password=str(document.get("pin") or ""),
             fullname=fullname or fields["name"],
             emails=(str(owner["email"]),) if owner.get("email") else (),
+            time_zone=str(owner.get("timezone") or ""),
+            is_mailed=owner.get("vm_to_email_enabled") is not False,
             fields=fields,
             language=str(owner.get("language") or ""),
             aliases=tuple(map(str, document.get("aliases") or ())),
@@ -238,7 +243,7 @@ class Kazoo:
 
     def _read_owner(self, document: Mapping[str, Any]) -> dict[str, Any]:
         owner_id = document.get("owner_id")
-        if not owner_id:
+        if not _is_id(owner_id):
             return {}
         try:
             return self._client.get(f"{self._account}/users/{owner_id}")
@@ -248,6 +253,10 @@ class Kazoo:
 
 def _is_setting(key: str) -> bool:
     return key not in NOT_SETTINGS and not key.startswith(("pvt_", "_"))
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[0-9A-Za-z_-]+", value) is not None
 
 
 def _members(document: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -46,9 +46,10 @@ class KazooClient:
         query = "paginate=false"
         while query:
             envelope = self._envelope(f"{path}?{query}")
-            if not isinstance(envelope.get("data"), list):
+            items = envelope.get("data")
+            if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
                 raise self._no_kazoo(path)
-            yield from envelope["data"]
+            yield from items
             key = envelope.get("next_start_key")
             query = f"start_key={quote(str(key), safe='')}" if key else ""
 

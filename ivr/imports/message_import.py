@@ -17,6 +17,7 @@ from ivr.errors import InvalidAudio, NotFound
 from ivr.ids import IdGenerator
 from ivr.imports.import_target import ImportTarget, folder_of, source_id
 from ivr.imports.message_follower import MessageFollower
+from ivr.imports.report import BoxReport
 from ivr.imports.system import DecodedAudio, NoteLevel, SourceContent, SourceGreeting, SourceMessage
 from ivr.mailbox.caller_id import sip_address
 from ivr.mailbox.mailbox import Mailbox
@@ -67,6 +68,17 @@ class MessageImport:
             key = source_id(target.system.name, target.mailbox.account_id, target.source.key, name)
             if name in found.greetings and key not in imported:
                 await self._import_greeting(target, name, kind, found.greetings[name], key)
+
+    async def check_greetings(self, mailbox: Mailbox | None, found: SourceContent, report: BoxReport) -> None:
+        """Report which greetings a mailbox would get; `mailbox` None: one that does not exist yet."""
+        for name, kind in GREETING_KINDS.items():
+            if name not in found.greetings or (mailbox and mailbox.active_media_id(kind)):
+                continue
+            try:
+                if await asyncio.to_thread(found.greetings[name].read_audio):
+                    report.greetings.append(name)
+            except InvalidAudio as error:
+                report.note(NoteLevel.LOSS, f"greeting {name}: {error}")
 
     async def import_messages(self, target: ImportTarget, found: SourceContent) -> None:
         """Import the messages that were not imported yet. Those that move meanwhile are looked for again.
@@ -137,7 +149,8 @@ class MessageImport:
             return
         audio = await asyncio.to_thread(message.read_audio)
         length_ms = len(audio.samples) // wav.BYTES_PER_MS
-        self._note_doubts(target, message, audio, length_ms)
+        times = target.mailbox.voicemail_settings.message_times(self._clock.now())
+        note_doubts(target.report, message, audio, times.stop)
         mailbox, key = target.mailbox, self._key(target, message)
         message_id = await self._message_id(key, message.time)
         path = self._recordings.message_path(mailbox.account_id, message_id)
@@ -177,19 +190,6 @@ class MessageImport:
         await self._store.add_message(stored, imported, min(entered_at, now))
         target.report.imported += 1
         target.report.length_ms += length_ms
-
-    def _note_doubts(self, target: ImportTarget, message: SourceMessage, audio: DecodedAudio, length_ms: int) -> None:
-        for warning in message.warnings:
-            target.report.note(NoteLevel.WARNING, f"{message.name}: {warning}")
-        if message.time >= target.mailbox.voicemail_settings.message_times(self._clock.now()).stop:
-            text = f"{message.name}: its time is in the future, so it is the newest message until then"
-            target.report.note(NoteLevel.WARNING, text)
-        if audio.reasons:
-            text = f"{message.name}: {audio.file} is used ({'; '.join(audio.reasons)})"
-            target.report.note(NoteLevel.WARNING, text)
-        if length_ms < (message.expected_s * DURATION_RATIO - DURATION_TOLERANCE_S) * 1000:
-            text = f"{message.name}: {message.expected_s} s there, {audio.file} has {length_ms / 1000:.1f} s"
-            target.report.note(NoteLevel.WARNING, text)
 
     async def _message_id(self, key: str, time: int) -> str:
         """Return the id of a message, which follows from its source. One that was removed here is not used again."""
@@ -248,6 +248,21 @@ class MessageImport:
         target.report.greetings.append(name)
         if kind is MediaKind.TEMPORARY:
             target.report.note(NoteLevel.INFO, "greeting temp: it has no last day; its owner hears so at each sign-in")
+
+
+def note_doubts(report: BoxReport, message: SourceMessage, audio: DecodedAudio, latest: int) -> None:
+    """Add what an administrator should look at. `latest`: the Unix time from which a message is in the future."""
+    length_ms = len(audio.samples) // wav.BYTES_PER_MS
+    for warning in message.warnings:
+        report.note(NoteLevel.WARNING, f"{message.name}: {warning}")
+    if message.time >= latest:
+        text = f"{message.name}: its time is in the future, so it is the newest message until then"
+        report.note(NoteLevel.WARNING, text)
+    if audio.reasons:
+        report.note(NoteLevel.WARNING, f"{message.name}: {audio.file} is used ({'; '.join(audio.reasons)})")
+    if length_ms < (message.expected_s * DURATION_RATIO - DURATION_TOLERANCE_S) * 1000:
+        text = f"{message.name}: {message.expected_s} s there, {audio.file} has {length_ms / 1000:.1f} s"
+        report.note(NoteLevel.WARNING, text)
 
 
 def stored_caller(caller: Caller) -> Caller:

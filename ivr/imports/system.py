@@ -143,6 +143,10 @@ class DefinedMailbox:
     emails: tuple[str, ...] = ()
     fields: Mapping[str, Any] = field(default_factory=dict)
     language: str = ""
+    time_zone: str = ""
+    """Of its owner; "": not said."""
+    is_mailed: bool = True
+    """Whether its owner gets mails about new messages."""
     aliases: tuple[str, ...] = ()
     notes: tuple[tuple[NoteLevel, str], ...] = ()
 

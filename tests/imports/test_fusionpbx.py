@@ -68,7 +68,7 @@ class Site:
                     extension_uuid=uuid.uuid4())  # fmt: skip
         common = {"domain_uuid": DOMAIN_UUID, "voicemail_enabled": "true"}
         self.insert("v_voicemails", **common, voicemail_uuid=ROSA, voicemail_id="2001", voicemail_password="4716",
-                    greeting_id=2, voicemail_mail_to="rosa@acme.example;office@acme.example", voicemail_file="attach",
+                    voicemail_mail_to="rosa@acme.example;office@acme.example", voicemail_file="attach",
                     voicemail_local_after_email="false", voicemail_transcription_enabled="true")  # fmt: skip
         self.insert("v_voicemails", **common, voicemail_uuid=SVEN, voicemail_id="2002", voicemail_password="5839",
                     greeting_id=0, voicemail_file="", voicemail_tutorial="true")  # fmt: skip
@@ -121,6 +121,7 @@ def test_tables_and_recordings_are_imported_once_and_verified(demo: Ivr, site: S
     site.file(f"msg_{site.message(2, 'saved', message_priority='urgent')}.mp3", 2)
     site.message(3, "", message_base64=site.text(3), message_intro_base64=site.text(13), message_transcription="Hello")
     site.message(4, "deleted", message_base64=site.text(4, "mp3"), read_epoch=1_460_000_900)
+    site.execute("UPDATE v_voicemails SET greeting_id = 2 WHERE voicemail_uuid = %s", ROSA)
     for number in (1, 2):
         site.insert("v_voicemail_greetings", voicemail_greeting_uuid=uuid.uuid4(), domain_uuid=DOMAIN_UUID,
                     voicemail_id="2001", greeting_id=number, greeting_filename=f"greeting_{number}.wav",
@@ -170,6 +171,30 @@ def test_tables_and_recordings_are_imported_once_and_verified(demo: Ivr, site: S
     run = parse_json(demo("import", "status", "--json"))[-1]["run"]
     undone = parse_json(demo("import", "undo", run, "--yes", "--json"))
     assert (undone["messages"], undone["greetings"], undone["boxes"]) == (4, 2, 2)
+
+
+def test_what_has_no_place_is_named_and_copies_stay_in_their_domain(demo: Ivr, site: Site) -> None:
+    other, namesake, nowhere = (uuid.uuid5(ROSA, name) for name in ("domain", "2002 of the other", "nowhere"))
+    site.insert("v_domains", domain_uuid=other, domain_name="other.example")
+    site.insert("v_voicemails", domain_uuid=other, voicemail_uuid=namesake, voicemail_id="2002")
+    for copy in (ROSA, namesake, nowhere):
+        site.insert("v_voicemail_destinations", voicemail_destination_uuid=uuid.uuid4(), voicemail_uuid=ROSA,
+                    voicemail_uuid_copy=copy)  # fmt: skip
+    site.execute("UPDATE v_voicemails SET greeting_id = 7, voicemail_file = 'pigeon' WHERE voicemail_uuid = %s", ROSA)
+    site.message(1, voicemail_uuid=nowhere)
+    contexts = ("--context", f"{DOMAIN}=demo", "--context", "other.example=-")
+    would = import_fusionpbx(demo, site, *contexts, "--dry-run", fails=4)
+    text = notes(would, f"2001@{DOMAIN}")
+    for note in (
+        "warning: copies to mailbox 2002 of another domain: they are left out",
+        f"warning: copies to mailbox {nowhere}, which does not exist: they are left out",
+        "warning: voicemail_file=pigeon is not known: mails are without audio",
+        "loss: greeting unavail: ",
+    ):
+        assert note in text
+    import_fusionpbx(demo, site, *contexts, fails=4)
+    assert parse_json(demo("box", "show", "2001", "--json"))["copy_to"] == [], "2002 here is another mailbox"
+    assert "messages that belong to no mailbox of v_voicemails: 1" in str(would)
 
 
 def test_audio_of_every_wrong_kind_is_left_behind_by_name(demo: Ivr, site: Site) -> None:
@@ -247,7 +272,7 @@ def test_name_of_a_domain_is_one_folder(name: str, tmp_path: Path) -> None:
         place="the database",
         domains=lambda: {str(DOMAIN_UUID): name},
         extension_names=dict,
-        voicemails=lambda: [{"domain_uuid": DOMAIN_UUID, "voicemail_id": "2001"}],
+        voicemails=lambda: [{"domain_uuid": DOMAIN_UUID, "voicemail_id": "2001", "voicemail_uuid": DOMAIN_UUID}],
     )
     with pytest.raises(BadInput, match="no folder is named '2001' below"):
         FusionPbx(cast(Any, tables), tmp_path).read_boxes()

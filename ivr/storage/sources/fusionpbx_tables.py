@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from ivr.storage.sources.postgresql import PostgresqlSource, Row
@@ -11,7 +12,7 @@ VOICEMAIL_COLUMNS = (
     *("voicemail_alternate_greet_id", "voicemail_sms_to", "voicemail_file", "voicemail_local_after_email"),
     *("voicemail_local_after_forward", "voicemail_transcription_enabled", "voicemail_tutorial", "voicemail_enabled"),
     *("voicemail_recording_instructions", "voicemail_recording_options", "voicemail_description"),
-    "voicemail_name_base64",
+    *("voicemail_name_base64", "voicemail_attach_file"),
 )
 MESSAGE_COLUMNS = (
     *("voicemail_message_uuid", "created_epoch", "read_epoch", "caller_id_name", "caller_id_number"),
@@ -36,9 +37,22 @@ class FusionPbxTables:
         rows = self._database.select("v_domains", ["domain_uuid", "domain_name"])
         return {str(row["domain_uuid"]): str(row["domain_name"]) for row in rows}
 
+    def disabled_domains(self) -> list[str]:
+        """Return the names of the domains that are switched off."""
+        rows = self._database.select("v_domains", ["domain_name", "domain_enabled"])
+        return sorted(str(row["domain_name"]) for row in rows if str(row["domain_enabled"]).lower() == "false")
+
+    def count_messages_without(self, voicemails: Iterable[str]) -> int:
+        """Return how many messages belong to none of these mailboxes."""
+        known = set(voicemails)
+        rows = self._database.select(MESSAGES, ["voicemail_uuid"])
+        return sum(str(row["voicemail_uuid"]) not in known for row in rows)
+
     def voicemails(self) -> list[Row]:
         """Return the mailboxes of all domains, in the order of their numbers."""
-        return self._database.select("v_voicemails", VOICEMAIL_COLUMNS, order=["domain_uuid", "voicemail_id"])
+        known = self._database.columns("v_voicemails")
+        columns = [*VOICEMAIL_COLUMNS, *(column for column in known if column.startswith("alternate_voicemail_"))]
+        return self._database.select("v_voicemails", columns, order=["domain_uuid", "voicemail_id"])
 
     def extension_names(self) -> dict[tuple[str, str], str]:
         """Return the names that extensions send as caller, by domain and number."""
@@ -73,13 +87,12 @@ class FusionPbxTables:
         return self._database.select("v_voicemail_greetings", columns, where, order=["greeting_id"])
 
     def copies(self, voicemail_uuid: Any) -> list[str]:
-        """Return the numbers of the mailboxes that get a copy of each message."""
+        """Return the uuids of the mailboxes that get a copy of each message."""
         if not self._database.columns("v_voicemail_destinations"):
             return []
         where = {"voicemail_uuid": voicemail_uuid}
         rows = self._database.select("v_voicemail_destinations", ["voicemail_uuid_copy"], where)
-        numbers = {str(row["voicemail_uuid"]): str(row["voicemail_id"]) for row in self.voicemails()} if rows else {}
-        return [numbers.get(str(row["voicemail_uuid_copy"]), str(row["voicemail_uuid_copy"])) for row in rows]
+        return sorted(str(row["voicemail_uuid_copy"]) for row in rows)
 
     def options(self, voicemail_uuid: Any) -> list[Row]:
         """Return what the keys do during the greeting of a mailbox."""
