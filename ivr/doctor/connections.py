@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ivr.ami.client import DEFAULT_TIMING, AmiClient, AmiTiming
+from ivr.ami.client import AmiClient, AmiTiming
 from ivr.ami.settings import AmiSettings
 from ivr.call.ari.settings import AriSettings
 from ivr.call.ari.tls import client_context, describe_tls_error
@@ -34,7 +34,11 @@ REQUIRED_ACTIONS = ("Originate", "Status")
 """Originate: message lights and calls to owners. Status: whether a channel still exists."""
 
 
-def check_ami(installation: Installation, timing: AmiTiming = DEFAULT_TIMING) -> Iterator[Finding]:
+AMI_TIMING = AmiTiming(request_timeout_s=15.0)
+"""A busy machine needs more time than a service that goes on by itself."""
+
+
+def check_ami(installation: Installation, timing: AmiTiming = AMI_TIMING) -> Iterator[Finding]:
     """Check that the service's client can log in to Asterisk's manager, with the actions that it needs."""
     try:
         with run_as_owner_of(installation.data_folder):

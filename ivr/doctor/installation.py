@@ -27,7 +27,7 @@ from ivr.storage.file_owner import run_as_owner_of
 from ivr.storage.records import NodeStatus, OutboxTask, Token, ZoneUse
 from ivr.stores import Stores
 
-CONNECT_TIMEOUT_S = 3.0
+CONNECT_TIMEOUT_S = 10.0
 
 
 def find_audio_error(settings: Settings) -> str:

@@ -13,7 +13,7 @@ from ivr.health.pages import READY_PATH
 from ivr.settings import Settings
 from ivr.validation.networks import local_host
 
-READINESS_TIMEOUT_S = 5.0
+READINESS_TIMEOUT_S = 10.0
 MAX_PAGE_BYTES = 65_536
 
 
