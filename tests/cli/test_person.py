@@ -128,6 +128,11 @@ def add_traces(database: sqlite3.Connection) -> None:
         " VALUES (1790000000, ?, ?, 'signed-in', 's', 'page', '', '192.0.2.77 session s', 'PIN')",
         (account, boxes["1000"]),
     )
+    database.execute(
+        'INSERT INTO audit (at, account_id, box_id, action, subject, door, "user", device, proof)'
+        " VALUES (1790000000, ?, ?, 'heard', 'm', 'rest', '', '198.51.100.9 token t', 'API key')",
+        (account, boxes["1000"]),
+    )
     own = {"box": "1000@default", "account": "demo", "notes": note("msg0001.txt: callerid is damaged")}
     others = {
         "box": "1001@default",
@@ -219,6 +224,8 @@ def test_user_and_number_are_erased_without_a_trace(filled: Ivr, database: sqlit
     entries = database.execute("SELECT user, device FROM audit WHERE door = 'phone' ORDER BY id").fetchall()
     assert [tuple(row) for row in entries] == [("erased", "erased"), ("", "erased"), ("", f"trunk {OTHER}")]
     assert [box["mailbox"] for box in parse_json(filled("box", "list", "--json"))] == ["1001"]
+    [program] = database.execute("SELECT device FROM audit WHERE proof = 'API key'").fetchall()
+    assert program["device"] == "198.51.100.9 token t", "a program is not the person"
     erasure = parse_json(filled("audit", "list", "--json", "--action", "erased"))
     assert [entry["subject"] for entry in erasure] == [alice]
 

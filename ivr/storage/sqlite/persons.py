@@ -22,6 +22,8 @@ from ivr.storage.sqlite import audit_rows, import_notes, message_rows, person_re
 
 JSON_COLUMNS = frozenset({"payload", "steps", "settings"})
 HIDDEN_COLUMNS = frozenset({"hash", "parent_hash", "lease"})
+OWNER_PROOFS = ("PIN", "link")
+"""How entries of the audit log were proven that are taken for the owner's where they name no user."""
 
 
 class SqlitePersons:
@@ -144,10 +146,8 @@ def _calls(
     channels = {f"PJSIP/{phone}" for phone in phones}
 
     def matches(row: sqlite3.Row) -> bool:
-        is_phone = (row["channel"] or "").rpartition("-")[
-            0
-        ] in channels  # The last part numbers the channels of a phone.
-        return row["box_id"] in box_ids or is_phone or query.is_number(row["caller_number"] or "")
+        phone = (row["channel"] or "").rpartition("-")[0]  # The last part numbers the channels of a phone.
+        return row["box_id"] in box_ids or phone in channels or query.is_number(row["caller_number"] or "")
 
     return _matching(connection, table, query.account_id, matches)
 
@@ -201,7 +201,7 @@ def _audit_rows(
             (query.user_id and row["user"] == query.user_id)
             or row["device"] in phones
             or query.is_number(row["device"].partition(" ")[2])
-            or (row["box_id"] in box_ids and not row["user"])
+            or (row["box_id"] in box_ids and not row["user"] and row["proof"] in OWNER_PROOFS)
         )
     ]
 
