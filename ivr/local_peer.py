@@ -105,7 +105,7 @@ def find_peer_uid(connection: socket.socket) -> int | None:
     if own[0] != peer[0] and not ipaddress.ip_address(peer[0]).is_loopback:
         return None
     # The kernel may list an earlier connection between the same ports, or this one twice while it is accepted.
-    rows = [row for row in _sockets() if (row.local, row.remote) == (peer, own)]
+    rows = [row for row in _sockets_between(peer[1], own[1]) if (row.local, row.remote) == (peer, own)]
     for row in rows:
         if row.inode != NO_PROGRAM:
             return row.uid
@@ -128,14 +128,20 @@ class _TcpSocket(NamedTuple):
     inode: str
 
 
-def _sockets() -> Iterator[_TcpSocket]:
-    """Yield each TCP socket of this machine."""
+def _sockets_between(local_port: int, remote_port: int) -> Iterator[_TcpSocket]:
+    """Yield each TCP socket of this machine with these ports.
+
+    A busy machine lists 10,000 connections and more. To parse them all takes a tenth of a second.
+    """
+    ports = f":{local_port:04X} ", f":{remote_port:04X} "
     for table in TCP_TABLES:
         try:
             lines = table.read_text().splitlines()[1:]
         except OSError:  # No IPv6, or no Linux.
             continue
         for line in lines:
+            if not all(port in line for port in ports):
+                continue
             fields = line.split()
             yield _TcpSocket(_parse(fields[1]), _parse(fields[2]), fields[3], int(fields[7]), fields[9])
 
