@@ -14,11 +14,21 @@ from ivr.imports import spool
 from ivr.imports.app_voicemail import AppVoicemail
 from ivr.imports.message_fields import FOLDERS, GREETING_NAMES, AppVoicemailMessage, message_time, with_source_ids
 from ivr.imports.system import DecodedAudio, SourceContent, SystemBoxes
-from ivr.imports.voicemail_conf import ConfMailbox, VoicemailConf, conf_mailbox, read_voicemail_conf
+from ivr.imports.voicemail_conf import (
+    ConfMailbox,
+    VoicemailConf,
+    conf_mailbox,
+    parse_options,
+    read_voicemail_conf,
+)
 from ivr.storage.sources.app_voicemail_tables import AppVoicemailTables
 
-NO_OPTIONS = frozenset({"uniqueid", "id", "context", "mailbox", "password", "fullname", "email", "pager", "stamp"})
-"""Columns of a mailbox that are no options of voicemail.conf."""
+PASSWORDS = ("vmsecret", "secret", "password")
+"""Columns that a password can have; the first that is not empty counts."""
+NO_OPTIONS = frozenset(
+    {"uniqueid", "id", "context", "mailbox", "fullname", "email", "pager", "stamp", "options", *PASSWORDS}
+)
+"""Columns of a mailbox that are no options of voicemail.conf. `options` has several of them."""
 DEFAULT_CONTEXT = "default"
 SUFFIX_BY_FORMAT = {"wav49": "WAV", "slin": "sln"}
 
@@ -179,10 +189,13 @@ def _mailbox_of_row(row: Mapping[str, Any], conf: VoicemailConf) -> ConfMailbox:
     return conf_mailbox(
         number=texts.get("mailbox", ""),
         context=texts.get("context", DEFAULT_CONTEXT),
-        password=texts.get("password", ""),
+        password=next((texts[name] for name in PASSWORDS if name in texts), ""),
         fullname=texts.get("fullname", ""),
         emails=texts.get("email", ""),
         pager=texts.get("pager", ""),
-        own_options={name: value for name, value in texts.items() if name not in NO_OPTIONS},
+        own_options={
+            **{name: value for name, value in texts.items() if name not in NO_OPTIONS},
+            **dict(parse_options(texts.get("options", ""))),
+        },
         general=conf.general,
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ivr.errors import BadInput
-from ivr.imports.option_notes import describe_combinations, describe_option
+from ivr.imports.option_notes import WAV_FORMATS, describe_combinations, describe_option
 from ivr.imports.pin_mapping import FIXED_PASSWORD, PinRules, map_pin
 from ivr.imports.system import DefinedMailbox, Note, NoteLevel, SourceMailbox
 from ivr.imports.voicemail_conf import ConfMailbox, VoicemailConf
@@ -19,8 +19,10 @@ from ivr.validation.time_zones import time_zone
 
 MAX_MESSAGE_COUNT = 10**6
 """The largest limit that a mailbox can have here."""
-MAX_GREETING_LENGTH = 3600
-"""Seconds; 0 is no limit in app_voicemail."""
+MAX_LENGTH = 3600
+"""Seconds of a message or greeting where app_voicemail has no limit."""
+DEFAULTS = {"maxmsg": 100, "maxsecs": 0, "maxgreet": 0, "maxsilence": 0, "skipms": 3000}
+"""Limits of app_voicemail where voicemail.conf says none. 0: no limit; for `maxmsg` no messages at all."""
 MAIL_VARIABLES = {
     "VM_NAME": "{{ owner.first_name }}",
     "VM_DUR": "{{ voicemail.length }}",
@@ -143,10 +145,10 @@ def _box_fields(box: ConfMailbox, conf: VoicemailConf, stored_messages: int, war
     _add_mail_templates(box, fields, warn)
     if zone := box.options.get("tz"):
         _add_time_zone(zone, conf, fields, warn)
-    if attached := box.options.get("attachfmt"):
-        fields["media_extension"] = "wav" if attached in ("wav", "wav49", "WAV") else "mp3"
+    if attached := box.options.get("attachfmt", "").strip():
+        fields["media_extension"] = "wav" if attached.lower() in WAV_FORMATS else "mp3"
     for option, value in box.own_options.items():
-        if text := describe_option(option, value):
+        if text := describe_option(option, value, in_mailbox=True):
             warn(text)
     for text in describe_combinations(box.options, box.own_options):
         warn(text)
@@ -158,20 +160,16 @@ def _add_numbers(box: ConfMailbox, fields: dict[str, Any], stored_messages: int,
 
     app_voicemail limits each folder, ivr the new and saved messages together: a mailbox that has moved is not full.
     """
-    limits = {name: _number(box, name, warn) for name in ("maxmsg", "maxsecs", "maxgreet", "maxsilence", "skipms")}
+    limits = {name: _number(box, name, default, warn) for name, default in DEFAULTS.items()}
     if limits["maxmsg"] == 0:
         fields["announcement_only"] = True
-    elif limits["maxmsg"] is not None:
+    else:
         count = max(2 * limits["maxmsg"], stored_messages + limits["maxmsg"])
         fields["max_message_count"] = min(count, MAX_MESSAGE_COUNT)
-    if limits["maxsecs"]:
-        fields["max_message_length"] = limits["maxsecs"]
-    if limits["maxgreet"]:
-        fields["max_greeting_length"] = min(limits["maxgreet"], MAX_GREETING_LENGTH)
-    if limits["maxsilence"] is not None:
-        fields["silence_hits"] = min(limits["maxsilence"], 1000)
-    if limits["skipms"]:
-        fields["seek_duration_ms"] = limits["skipms"]
+    fields["max_message_length"] = limits["maxsecs"] or MAX_LENGTH
+    fields["max_greeting_length"] = min(limits["maxgreet"] or MAX_LENGTH, MAX_LENGTH)
+    fields["silence_hits"] = min(limits["maxsilence"], 1000)
+    fields["seek_duration_ms"] = limits["skipms"]
 
 
 def _add_contexts(box: ConfMailbox, fields: dict[str, Any], warn: Any) -> None:
@@ -200,14 +198,14 @@ def _add_mail_templates(box: ConfMailbox, fields: dict[str, Any], warn: Any) -> 
             fields[key] = translated
 
 
-def _number(box: ConfMailbox, option: str, warn: Any) -> int | None:
-    text = box.options.get(option)
-    if text is None:
-        return None
-    if re.fullmatch(r"[0-9]{1,6}", text.strip()):
+def _number(box: ConfMailbox, option: str, default: int, warn: Any) -> int:
+    text = box.options.get(option, "").strip()
+    if not text:
+        return default
+    if re.fullmatch(r"[0-9]{1,6}", text):
         return int(text)
-    warn(f"{option}={text} is no number of at most six digits: the default is used")
-    return None
+    warn(f"{option}={text} is no number of at most six digits: the default of app_voicemail, {default}, is used")
+    return default
 
 
 def _add_time_zone(zone: str, conf: VoicemailConf, fields: dict[str, Any], warn: Any) -> None:

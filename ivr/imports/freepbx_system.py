@@ -10,7 +10,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,29 @@ from ivr.errors import BadInput
 from ivr.imports.app_voicemail import AppVoicemail
 from ivr.imports.spool import SpoolBox
 from ivr.imports.system import Note, NoteLevel, SourceMailbox, SystemBoxes
-from ivr.imports.voicemail_conf import ConfMailbox
+from ivr.imports.voicemail_conf import OLDER_NAMES, ConfMailbox, parse_options
 from ivr.provisioning import freepbx as bulk_handler
 from ivr.storage.sources import astdb, mysql_dump
 from ivr.validation.text import reject_utf16
 
 FREEPBX = "freepbx"
 FAMILY = "AMPUSER"
-USERS, USER_MANAGER = "users", "userman_users"
+USERS, USER_MANAGER, VOICEMAIL_ADMIN = "users", "userman_users", "voicemail_admin"
+GLOBALS = ("VM_OPTS", "VM_DDTYPE", "VM_GAIN", "OPERATOR_XTN", "VMX_")
+"""How the variables of `voicemail_admin` begin that FreePBX gives its dialplan as global variables."""
+KNOWN_ENTRIES = re.compile(r"(voicemail|novmpw|novmstar|vmx/.+)")
+VOICEMAIL_ENTRY = re.compile(r"(vm|novm|voicemail).*")
+KNOWN_COLUMNS = frozenset(
+    {
+        *("voicemail", "voicemail_enable", "voicemail_vmpwd", "voicemail_email", "voicemail_pager"),
+        *("voicemail_options", "voicemail_same_exten", "disable_star_voicemail", "vmx_play_instructions"),
+        *(f"vmx_{state}_enabled" for state in ("unavail", "busy", "temp")),
+        *(f"vmx_option_{key}_number" for key in range(10)),
+    }
+)
+"""Columns of the bulk handler about voicemail that are taken over, compared, or stay in Asterisk's database."""
+VOICEMAIL_COLUMN = re.compile(r"(disable_star_)?voicemail.*|vmx_.*")
 VMX_STATES = ("unavail", "busy", "temp")
-VMX_OFF = ("", "no", "disabled", "blocked")
 VMX_KEY = re.compile(r"vmx_option_[1-9]_number")
 OPERATOR_KEY = "0"
 
@@ -46,6 +59,10 @@ class Extension:
     password: str = ""
     vmx: tuple[str, ...] = ()
     """What the VmX Locater does with it."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    pager: str = ""
+    others: tuple[str, ...] = ()
+    """What else FreePBX says of its voicemail."""
 
     def fields(self) -> dict[str, Any]:
         """Return settings of its mailbox here."""
@@ -72,6 +89,7 @@ class FreePbx:
     extensions: Path | None = None
     astdb: Path | None = None
     _known: dict[str, Extension] | None = None
+    _admin_notes: tuple[Note, ...] = ()
 
     @property
     def name(self) -> str:
@@ -94,7 +112,7 @@ class FreePbx:
             extension = extensions.get(number)
             is_its_own = extension is not None and extension.voicemail in ("", context, bulk_handler.NO_VOICEMAIL)
             mailboxes[key] = _combine(mailbox, extension) if extension and is_its_own else mailbox
-        found.notes.extend(_missing_mailboxes(extensions.values(), mailboxes))
+        found.notes.extend([*_missing_mailboxes(extensions.values(), mailboxes), *self._admin_notes])
         return replace(found, mailboxes=mailboxes)
 
     def read_content(self, number: str, context: str) -> SpoolBox:
@@ -104,7 +122,9 @@ class FreePbx:
     def _read_extensions(self) -> dict[str, Extension]:
         extensions: dict[str, Extension] = {}
         if self.dump:
-            extensions.update(_read_dump(self.dump))
+            tables = mysql_dump.read_tables(self.dump, (USERS, USER_MANAGER, VOICEMAIL_ADMIN))
+            extensions.update(_read_users(tables, self.dump))
+            self._admin_notes = tuple(_describe_admin(tables.get(VOICEMAIL_ADMIN, ())))
         if self.extensions:
             extensions.update(_read_bulk_file(self.extensions))
         if self.astdb:
@@ -112,8 +132,20 @@ class FreePbx:
         return extensions
 
 
-def _read_dump(path: Path) -> dict[str, Extension]:
-    tables = mysql_dump.read_tables(path, (USERS, USER_MANAGER))
+def _describe_admin(rows: Iterable[Mapping[str, str]]) -> Iterator[Note]:
+    """Yield what is to be said about FreePBX's settings of voicemail for all extensions."""
+    for row in rows:
+        name, value = row.get("variable", ""), row.get("value", "").strip()
+        if not value:
+            continue
+        if name.startswith(GLOBALS):
+            text = f"voicemail_admin {name}={value}: the dialplan for FreePBX reads it (docs/moving-in.md)"
+            yield Note("", NoteLevel.INFO, text)
+        else:
+            yield Note("", NoteLevel.WARNING, f"voicemail_admin {name}={value}: has no equivalent")
+
+
+def _read_users(tables: Mapping[str, Iterable[Mapping[str, str]]], path: Path) -> dict[str, Extension]:
     if USERS not in tables:
         raise BadInput(f"{path} has no table {USERS}: dump the whole database of FreePBX (asterisk)")
     found = {
@@ -152,7 +184,8 @@ def _read_bulk_file(path: Path) -> dict[str, Extension]:
 def _extension_of_row(row: Mapping[str, str]) -> Extension:
     has_voicemail = row.get("voicemail_enable", "yes").strip().lower() == "yes"
     same_extension = row.get("voicemail_same_exten")
-    enabled = [state for state in VMX_STATES if row.get(f"vmx_{state}_enabled", "").strip().lower() not in VMX_OFF]
+    states = {state: row.get(f"vmx_{state}_enabled", "").strip().lower() for state in VMX_STATES}
+    enabled = [state for state, value in states.items() if value not in bulk_handler.VMX_OFF]
     keys = [f"{column}={value}" for column, value in row.items() if value and VMX_KEY.fullmatch(column)]
     return Extension(
         row["extension"],
@@ -164,6 +197,13 @@ def _extension_of_row(row: Mapping[str, str]) -> Extension:
         operator=row.get("vmx_option_0_number", "").strip(),
         password=row.get("voicemail_vmpwd", "").strip(),
         vmx=(*(f"while {state}" for state in enabled), *keys),
+        options={OLDER_NAMES.get(name, name): value for name, value in parse_options(row.get("voicemail_options", ""))},
+        pager=row.get("voicemail_pager", "").strip(),
+        others=tuple(
+            f"{column}={value}"
+            for column, value in row.items()
+            if value and VOICEMAIL_COLUMN.fullmatch(column) and column not in KNOWN_COLUMNS
+        ),
     )
 
 
@@ -179,7 +219,15 @@ def _add_database_entries(extensions: dict[str, Extension], entries: Mapping[str
             star_is_off=f"{number}/novmstar" in entries,
             operator=next(filter(None, operators), extension.operator),
             vmx=tuple(_vmx_states(number, entries)),
+            others=(*extension.others, *_further_entries(number, entries)),
         )
+
+
+def _further_entries(number: str, entries: Mapping[str, str]) -> Iterator[str]:
+    for key, value in sorted(entries.items()):
+        name = key.removeprefix(f"{number}/")
+        if name != key and value and VOICEMAIL_ENTRY.fullmatch(name) and not KNOWN_ENTRIES.fullmatch(name):
+            yield f"{FAMILY}/{key}={value}"
 
 
 def _vmx_states(number: str, entries: Mapping[str, str]) -> Iterator[str]:
@@ -207,6 +255,14 @@ def _combine(mailbox: SourceMailbox | None, extension: Extension) -> SourceMailb
         remarks.append(f"its name is {extension.name!r} in FreePBX; that of voicemail.conf is used")
     if extension.password not in ("", mailbox.password):
         remarks.append("its PIN is another one in FreePBX; that of voicemail.conf is used")
+    differing = [
+        f"{name}={value}" for name, value in extension.options.items() if mailbox.own_options.get(name, "") != value
+    ]
+    if differing:
+        remarks.append(f"its options are {', '.join(differing)} in FreePBX; those of voicemail.conf are used")
+    if extension.pager not in ("", mailbox.pager):
+        remarks.append(f"its pager is {extension.pager} in FreePBX; that of voicemail.conf is used")
+    remarks += [f"{other}: has no equivalent" for other in extension.others]
     if mailbox.emails and set(extension.emails) - set(mailbox.emails):
         remarks.append(f"its mail addresses are {', '.join(extension.emails)} in FreePBX; voicemail.conf counts")
     return replace(

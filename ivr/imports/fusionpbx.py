@@ -14,8 +14,16 @@ from typing import Any
 from ivr.audio import telephony_formats
 from ivr.audio.formats import SNIFF_BYTES, sniff
 from ivr.errors import BadInput, InvalidAudio, NotFound
-from ivr.imports.fusionpbx_settings import NO_GREETING, column_text, describe_columns, describe_keys, map_settings
-from ivr.imports.message_fields import known_caller
+from ivr.imports.fusionpbx_settings import (
+    MESSAGE_COLUMNS,
+    NO_GREETING,
+    column_text,
+    describe_columns,
+    describe_keys,
+    describe_settings,
+    map_settings,
+)
+from ivr.imports.message_fields import further_fields, known_caller
 from ivr.imports.system import DecodedAudio, DefinedMailbox, Note, NoteLevel, SourceMailbox, SystemBoxes
 from ivr.storage.records import Caller, Folder
 from ivr.storage.sources.fusionpbx_tables import FusionPbxTables
@@ -178,6 +186,7 @@ class FusionPbx:
         self._tables = tables
         self._storage = storage
         self._rows: dict[str, Mapping[str, Any]] = {}
+        self._settings: dict[str, dict[str, dict[str, str]]] = {}
 
     @property
     def name(self) -> str:
@@ -194,6 +203,7 @@ class FusionPbx:
         domains = self._tables.domains()
         names = self._tables.extension_names()
         mailboxes: dict[str, SourceMailbox | None] = {}
+        self._settings = {category: self._tables.settings(category) for category in ("voicemail", "domain")}
         self._rows = {}
         rows = self._tables.voicemails()
         numbers = {
@@ -213,7 +223,8 @@ class FusionPbx:
             self._rows[mailbox.key] = row
         if not mailboxes:
             raise NotFound(f"{self.place} has no mailbox in v_voicemails")
-        return SystemBoxes(mailboxes, notes=self._source_notes(numbers))
+        notes = [*self._source_notes(numbers), *describe_settings(self._settings["voicemail"], domains)]
+        return SystemBoxes(mailboxes, notes=notes)
 
     def read_content(self, number: str, context: str) -> FusionPbxContent:
         """Read what is known of the messages of a mailbox. Their audio is read when it is asked for."""
@@ -230,6 +241,7 @@ class FusionPbx:
                 content.problems.append(f"message {message['voicemail_message_uuid']}: {problem}")
             else:
                 content.messages.append(FusionPbxMessage(self._tables, key, message, folder))
+        content.notes.extend(further_fields((message.row for message in content.messages), MESSAGE_COLUMNS))
         self._add_greetings(content, row, folder)
         return content
 
@@ -284,13 +296,18 @@ class FusionPbx:
         name = fullname or column_text(row, "voicemail_description")
         uuid = row["voicemail_uuid"]
         copies, others = self._copies(row, numbers)
+        of_voicemail, of_domain = (
+            {**found[""], **found.get(str(row["domain_uuid"]), {})} for found in self._settings.values()
+        )
         return DefinedMailbox(
             number=number,
             context=context,
             password=column_text(row, "voicemail_password"),
             fullname=name,
             emails=tuple(filter(None, re.split(r"[,;\s]+", column_text(row, "voicemail_mail_to")))),
-            fields=map_settings(row, copies),
+            fields=map_settings(row, copies, of_voicemail),
+            language=of_domain.get("language", ""),
+            time_zone=of_domain.get("time_zone", ""),
             notes=(*describe_columns(row, fullname), *describe_keys(self._tables.options(uuid)), *others),
         )
 

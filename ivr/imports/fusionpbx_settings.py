@@ -5,22 +5,50 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ivr.imports.system import NoteLevel
+from ivr.imports.system import Note, NoteLevel
 
 NO_GREETING = "0"
 NOTIFY_BY = ("", "listen", "link", "attach")
 """Values of `voicemail_file`."""
-ALTERNATE = "alternate_voicemail_"
-"""How columns begin that have no place here."""
+ROW_COLUMNS = frozenset(
+    {*("domain_uuid", "voicemail_uuid", "voicemail_id"), *("insert_date", "insert_user", "update_date", "update_user")}
+)
+"""Columns that identify a row, or say who wrote it."""
+BOX_COLUMNS = ROW_COLUMNS | {
+    *("voicemail_password", "greeting_id", "voicemail_mail_to", "voicemail_attach_file", "voicemail_file"),
+    *("voicemail_local_after_email", "voicemail_local_after_forward", "voicemail_transcription_enabled"),
+    *("voicemail_tutorial", "voicemail_enabled", "voicemail_recording_instructions", "voicemail_recording_options"),
+    *("voicemail_description", "voicemail_name_base64"),
+}
+"""Columns of a mailbox that are taken over."""
+MESSAGE_COLUMNS = ROW_COLUMNS | {
+    *("voicemail_message_uuid", "created_epoch", "read_epoch", "caller_id_name", "caller_id_number"),
+    *("message_length", "message_status", "message_priority", "message_transcription"),
+}
+"""Columns of a message that are taken over."""
+CALL_SETTINGS = {
+    "message_max_length": "max_message_length",
+    "greeting_max_length": "max_greeting_length",
+    "message_silence_seconds": "silence_hits",
+}
+"""Settings of the category voicemail that are numbers, and their names here."""
+TAKEN_SETTINGS = frozenset({*CALL_SETTINGS, "message_order", "storage_type", "enabled_default", "voicemail_file"})
+"""Settings of the category voicemail that are taken over, or that its mailboxes have anyway."""
 REMARKS = {
     "voicemail_sms_to": "no text messages are sent to phones; a webhook can (docs/notifications.md)",
     "voicemail_alternate_greet_id": "the greeting says the mailbox's own number",
 }
 
 
-def map_settings(row: Mapping[str, Any], copies: Iterable[str]) -> dict[str, Any]:
-    """Return the settings here that the columns of a mailbox mean. `copies`: mailboxes that get its messages, too."""
-    fields: dict[str, Any] = {}
+def map_settings(row: Mapping[str, Any], copies: Iterable[str], settings: Mapping[str, str]) -> dict[str, Any]:
+    """Return the settings here that the columns of a mailbox mean.
+
+    `copies`: mailboxes that get its messages, too; `settings`: of the category voicemail of its domain.
+    """
+    limits = {name: settings[key] for key, name in CALL_SETTINGS.items() if settings.get(key)}
+    fields: dict[str, Any] = {name: int(text) if text.isdecimal() else text for name, text in limits.items()}
+    if settings.get("message_order", "").lower() in ("asc", "desc"):
+        fields["oldest_message_first"] = settings["message_order"].lower() == "asc"
     notify_by = _notify_by(row)
     fields["include_message_on_notify"] = notify_by in ("attach", "link")
     if notify_by == "link":
@@ -56,8 +84,19 @@ def describe_columns(row: Mapping[str, Any], fullname: str) -> Iterator[tuple[No
     description = column_text(row, "voicemail_description")
     if fullname and description and description != fullname:
         yield NoteLevel.WARNING, f"voicemail_description={description}: the mailbox has the name of its extension"
-    if others := [column for column in row if column.startswith(ALTERNATE) and column_text(row, column)]:
+    others = [column for column in row if column not in BOX_COLUMNS and column not in REMARKS]
+    if others := [column for column in others if column_text(row, column)]:
         yield NoteLevel.WARNING, f"{', '.join(others)}: has no equivalent"
+
+
+def describe_settings(settings: Mapping[str, Mapping[str, str]], domains: Mapping[str, str]) -> Iterator[Note]:
+    """Yield what is to be said about settings of the category voicemail: of a domain, or of the system."""
+    for domain, values in settings.items():
+        others = [f"{name}={value}" for name, value in sorted(values.items()) if name not in TAKEN_SETTINGS]
+        if others:
+            place = f"domain {domains.get(domain, domain)}" if domain else "the system"
+            text = f"settings of voicemail of {place} that have no place in a mailbox: {', '.join(others)}"
+            yield Note("", NoteLevel.WARNING if domain else NoteLevel.INFO, text)
 
 
 def describe_keys(options: Iterable[Mapping[str, Any]]) -> Iterator[tuple[NoteLevel, str]]:

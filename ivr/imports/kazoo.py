@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,13 +13,17 @@ from ivr.audio import telephony_formats
 from ivr.audio.formats import by_content_type
 from ivr.errors import BadInput, InvalidAudio, NotFound
 from ivr.imports.kazoo_client import KazooClient
-from ivr.imports.message_fields import LATEST_TIME, known_caller
-from ivr.imports.system import DecodedAudio, DefinedMailbox, NoteLevel, SourceMailbox, SystemBoxes
+from ivr.imports.message_fields import LATEST_TIME, further_fields, known_caller
+from ivr.imports.system import DecodedAudio, DefinedMailbox, Note, NoteLevel, SourceMailbox, SystemBoxes
 from ivr.storage.records import GREGORIAN_OFFSET_S, Caller, Folder
 
 KAZOO = "kazoo"
 GREETINGS = {"unavailable": "unavail", "busy": "busy", "temporary_unavailable": "temp", "name": "greet"}
 """Names of greetings by their names in `media`."""
+MEDIA_OF_CALLS = frozenset(
+    {"audio", "video", "encryption", "bypass_media", "ignore_early_media", "progress_timeout", "fax_option"}
+)
+"""Members of `media` of a user that are about the codecs of calls."""
 NOT_SETTINGS = frozenset(
     {
         *("id", "pin", "mailbox", "name", "owner_id", "media", "messages", "folders", "ui_metadata", "aliases"),
@@ -27,6 +31,14 @@ NOT_SETTINGS = frozenset(
     }
 )
 """Members of a mailbox document that are no settings, or are taken over in another way."""
+MESSAGE_FIELDS = frozenset(
+    {
+        *("media_id", "folder", "timestamp", "caller_id_number", "caller_id_name", "urgent", "labels", "call_id"),
+        *("transcription", "transcribed", "length", "from", "to", "id", "history", "interaction_id", "utc_seconds"),
+        *("revision", "has_intro", "folder_before", "media_extension", "size"),
+    }
+)
+"""Fields of a message that are taken over, or that its mailbox and its audio say (docs/moving-in.md)."""
 FAST_FORWARD = "is_voicemail_ff_rw_enabled"
 """Off in Kazoo where a mailbox does not say it, and on here."""
 
@@ -144,6 +156,7 @@ class Kazoo:
         self._client = client
         self._account = f"/accounts/{account_id}"
         self._account_id = account_id
+        self._account_document: dict[str, Any] = {}
         self._boxes: dict[str, dict[str, Any]] = {}
 
     @property
@@ -156,7 +169,8 @@ class Kazoo:
 
     def read_boxes(self) -> SystemBoxes:
         """Read the documents of all mailboxes and of their owners."""
-        context = self._read_context()
+        self._account_document = self._read_account()
+        context = str(self._account_document.get("realm") or self._account_id)
         mailboxes: dict[str, SourceMailbox | None] = {}
         self._boxes = {}
         for item in self._client.list(f"{self._account}/vmboxes"):
@@ -170,7 +184,7 @@ class Kazoo:
             self._boxes[mailbox.key] = document
         if not mailboxes:
             raise NotFound(f"{self.place} has no mailbox")
-        return SystemBoxes(mailboxes)
+        return SystemBoxes(mailboxes, notes=_account_notes(self._account_document))
 
     def read_content(self, number: str, context: str) -> KazooContent:
         """Read what is known of the messages of a mailbox. Their audio is downloaded when it is asked for."""
@@ -184,9 +198,14 @@ class Kazoo:
         content = KazooContent(exists=True)
         for item in self._client.list(path):
             self._add_message(content, path, key, item)
+        content.notes.extend(further_fields((message.document for message in content.messages), MESSAGE_FIELDS))
         media = {**_members(self._read_owner(document), "media"), **_members(document, "media")}
+        if document.get("greeting_media_id") and not media.get("unavailable"):
+            media["unavailable"] = document["greeting_media_id"]
         for kind, media_id in media.items():
             name = GREETINGS.get(kind)
+            if kind in MEDIA_OF_CALLS:
+                continue
             if name is None or (media_id and not _is_id(media_id)):
                 content.problems.append(f"media.{kind} {media_id!r}: it is no greeting that is known")
             elif media_id:
@@ -207,13 +226,12 @@ class Kazoo:
             document |= self._client.get(f"{path}/{message_id}")
         content.messages.append(KazooMessage(self._client, f"{path}/{message_id}", key, document))
 
-    def _read_context(self) -> str:
-        """Return the realm of the account, or its id where it has none."""
+    def _read_account(self) -> dict[str, Any]:
+        """Return the document of the account; an empty one if Kazoo does not show it."""
         try:
-            account = self._client.get(self._account)
+            return self._client.get(self._account)
         except NotFound:
-            account = {}
-        return str(account.get("realm") or self._account_id)
+            return {}
 
     def _define(self, document: Mapping[str, Any], context: str) -> DefinedMailbox:
         number = str(document.get("mailbox") or "")
@@ -222,7 +240,7 @@ class Kazoo:
         fields = {key: value for key, value in document.items() if _is_setting(key)}
         fields.setdefault(FAST_FORWARD, False)
         fields["name"] = str(document.get("name") or fullname or number)
-        notes = []
+        notes = [(NoteLevel.WARNING, text) for text in _owner_notes(owner)]
         if document.get("owner_id") and not owner:
             notes.append(
                 (NoteLevel.WARNING, f"its owner {document['owner_id']} is not in Kazoo: a user is made of its name")
@@ -233,10 +251,10 @@ class Kazoo:
             password=str(document.get("pin") or ""),
             fullname=fullname or fields["name"],
             emails=(str(owner["email"]),) if owner.get("email") else (),
-            time_zone=str(owner.get("timezone") or ""),
+            time_zone=str(owner.get("timezone") or self._account_document.get("timezone") or ""),
             is_mailed=owner.get("vm_to_email_enabled") is not False,
             fields=fields,
-            language=str(owner.get("language") or ""),
+            language=str(owner.get("language") or self._account_document.get("language") or ""),
             aliases=tuple(map(str, document.get("aliases") or ())),
             notes=tuple(notes),
         )
@@ -249,6 +267,22 @@ class Kazoo:
             return self._client.get(f"{self._account}/users/{owner_id}")
         except NotFound:
             return {}
+
+
+def _account_notes(account: Mapping[str, Any]) -> list[Note]:
+    """Return notes on settings of voicemail of the account, which has its own settings here."""
+    members = _members(account, "voicemail")
+    texts = [f"voicemail.{name} of the account: set it with 'ivr account set'" for name in members]
+    if account.get("enabled") is False:
+        texts.append("the account is disabled in Kazoo, and its mailboxes are imported")
+    return [Note("", NoteLevel.WARNING, text) for text in texts]
+
+
+def _owner_notes(owner: Mapping[str, Any]) -> Iterator[str]:
+    for name in _members(owner, "voicemail"):
+        yield f"voicemail.{name} of its owner: set it with 'ivr user set'"
+    if owner.get("enabled") is False:
+        yield "its owner is disabled in Kazoo, and the user here is not"
 
 
 def _is_setting(key: str) -> bool:

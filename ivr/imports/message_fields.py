@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from email.errors import MessageError
 from email.header import decode_header, make_header
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ivr.storage.records import Caller
 from ivr.validation.text import to_single_line
@@ -21,6 +22,13 @@ NO_CALLER = frozenset({"", "unknown", "anonymous", "asterisk"})
 LATEST_TIME = 4_102_444_800
 """1 January 2100, in Unix seconds: a later time is no time."""
 MAX_DURATION_DIGITS = 6
+TEXT_FIELDS = frozenset(
+    {
+        *("origmailbox", "callerid", "origtime", "duration", "category", "flag", "msg_id"),
+        *("context", "macrocontext", "exten", "rdnis", "priority", "callerchan", "origdate"),
+    }
+)
+"""Fields of a message that are taken over, or say how the call came to app_voicemail (docs/moving-in.md)."""
 
 _ID_TIME = re.compile(r"([0-9]{9,10})-[0-9A-Fa-f]+")
 
@@ -106,6 +114,20 @@ def with_source_ids(messages: list[StoredMessage], box: str) -> list[StoredMessa
             source_id += f"#{copies[source_id]}"
         identified.append(replace(message, source_id=source_id))
     return identified
+
+
+def further_fields(messages: Iterable[Mapping[str, Any]], known: Collection[str]) -> list[str]:
+    """Return a note on the fields of messages that have a value and are not known; none if there are none."""
+    counts = Counter(
+        str(name) for fields in messages for name, value in fields.items() if name not in known and has_value(value)
+    )
+    names = ", ".join(f"{to_single_line(name)} ({count})" for name, count in sorted(counts.items()))
+    return [f"fields of messages that have no place here: {names}"] if names else []
+
+
+def has_value(value: Any) -> bool:
+    """Return whether a field of another system says something. A number or a switch always does."""
+    return value is not None and (bool(value) or isinstance(value, (bool, int, float)))
 
 
 def parse_caller(text: str) -> Caller:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 
 from ivr.imports.system import Note, NoteLevel
-from ivr.imports.voicemail_conf import FALSE_WORDS, TRUE_WORDS, VoicemailConf
+from ivr.imports.voicemail_conf import FALSE_WORDS, GENERAL_ONLY, MAILBOX_ONLY, TRUE_WORDS, VoicemailConf
 
 EXPECTED_VALUES = {
     "nextaftercmd": "yes",
@@ -68,10 +68,16 @@ SILENT_OPTIONS = frozenset(
 """Options that are taken over, need no place here, or have a note of their own."""
 SILENT_BEGINNINGS = ("imap", "tps_")
 """How options begin that have a note of their own or say how app_voicemail works inside."""
+WAV_FORMATS = frozenset({"wav", "wav49"})
 
 
-def describe_option(option: str, value: str) -> str:
-    """Return what is to be said about an option; "" if nothing."""
+def describe_option(option: str, value: str, *, in_mailbox: bool) -> str:
+    """Return what is to be said about an option of a mailbox, or of [general]; "" if nothing."""
+    if value.strip() and option in (GENERAL_ONLY if in_mailbox else MAILBOX_ONLY):
+        place = "in [general] only" if in_mailbox else "in a mailbox only"
+        return f"{option}={value}: app_voicemail reads it {place}, so it is left out"
+    if option == "attachfmt" and value.strip().lower() not in ("", *WAV_FORMATS):
+        return f"{option}={value}: mails carry MP3"
     if option in SILENT_OPTIONS or option.startswith(SILENT_BEGINNINGS):
         return ""
     if not value.strip() or _plain(value) == EXPECTED_VALUES.get(option):
@@ -101,7 +107,7 @@ def general_notes(conf: VoicemailConf) -> list[Note]:
     """Return notes about [general] whose options have no place here."""
     notes = [Note("", NoteLevel.WARNING, text) for text in conf.warnings]
     for option, value in conf.general.items():
-        if text := describe_option(option, value):
+        if text := describe_option(option, value, in_mailbox=False):
             notes.append(Note("", NoteLevel.WARNING, f"[general] {text}"))
     texts = describe_combinations(conf.general, conf.general)
     return notes + [Note("", NoteLevel.WARNING, f"[general] {text}") for text in texts]

@@ -22,7 +22,9 @@ from ivr.imports.config_file import decode_line
 from ivr.imports.message_fields import (
     FOLDERS,
     GREETING_NAMES,
+    TEXT_FIELDS,
     AppVoicemailMessage,
+    further_fields,
     message_time,
     with_source_ids,
 )
@@ -141,6 +143,7 @@ def read_box(spool: Path, number: str, context: str) -> SpoolBox:
                 box.messages.extend(_read_folder(box, folder))
             elif folder.name != TMP and folder.name not in GREETING_NAMES and any(folder.glob("msg*")):
                 box.problems.append(f"{folder.name}: app_voicemail has no such folder, its messages are not read")
+    box.notes.extend(further_fields((message.fields for message in box.messages), TEXT_FIELDS))
     box.messages = with_source_ids(_without_moved(box.messages), f"{number}@{context}")
     return box
 

@@ -22,6 +22,10 @@ TRUE_WORDS = frozenset({"yes", "true", "y", "t", "1", "on"})
 FALSE_WORDS = frozenset({"no", "false", "n", "f", "0", "off", "0.0"})
 _NUMBER = re.compile(r"[0-9]")
 OLDER_NAMES = {"maxmessage": "maxsecs", "minmessage": "minsecs", "deletevoicemail": "delete"}
+MAILBOX_ONLY = frozenset({"delete", "attachfmt", "hidefromdir"})
+"""Options that app_voicemail does not read in [general]."""
+GENERAL_ONLY = frozenset({"maxsilence", "maxgreet", "skipms"})
+"""Options that it does not read in a mailbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +144,7 @@ def _add_mailbox(conf: VoicemailConf, context: str, line: ConfigLine, spool: Pat
         conf.warnings.append(
             f"{line.place}: app_voicemail knows no quotes: the name of {key} is {fullname!r}, its address {emails!r}"
         )
-    own = dict(_parse_options(options[0] if options else ""))
+    own = dict(parse_options(options[0] if options else ""))
     is_in_spool = {**conf.general, **own}.get("passwordlocation", "").strip().lower() == "spooldir"
     if is_in_spool and is_folder_name(context) and is_folder_name(number):
         password = _stored_password(spool / context / number / PASSWORD_FILE) or password
@@ -176,12 +180,16 @@ def conf_mailbox(
         fullname=fullname.strip(),
         emails=tuple(address.strip() for address in re.split(r"[|;]", emails) if address.strip()),
         pager=pager.strip(),
-        options={**general, **own},
+        options={
+            **{name: value for name, value in general.items() if name not in MAILBOX_ONLY},
+            **{name: value for name, value in own.items() if name not in GENERAL_ONLY},
+        },
         own_options=own,
     )
 
 
-def _parse_options(text: str) -> list[tuple[str, str]]:
+def parse_options(text: str) -> list[tuple[str, str]]:
+    """Return the options of a mailbox: `name=value`, separated by `|`."""
     parsed = []
     for option in text.split("|"):
         name, separator, value = option.partition("=")

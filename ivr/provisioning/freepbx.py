@@ -11,7 +11,28 @@ from ivr.validation import names
 
 NO_VOICEMAIL = "novm"
 PJSIP = "pjsip"
-OPTIONS_WITHOUT_EFFECT = frozenset({"attachfmt", "context", "nextaftercmd", "sayduration", "saydurationm"})
+VMX_OFF = ("", "no", "disabled", "blocked")
+YES = frozenset({"yes", "true", "y", "t", "1", "on"})
+"""Words that Asterisk takes for yes."""
+OPTIONS_WITHOUT_EFFECT = frozenset({"context", "nextaftercmd", "sayduration", "saydurationm"})
+SWITCHES: dict[str, tuple[str, Any, Any]] = {
+    "attach": ("include_message_on_notify", True, False),
+    "envelope": ("skip_envelope", False, True),
+    "saycid": ("envelope_type", "caller_and_time", "default"),
+    "delete": ("delete_after_notify", True, False),
+    "review": ("review", True, False),
+    "leaveurgent": ("callers_may_mark_urgent", True, False),
+    "moveheard": ("after_heard", "save", "keep"),
+    "sendvoicemail": ("may_send_messages", True, False),
+    "hidefromdir": ("in_directory", False, True),
+}
+"""Option: the key of the mailbox, and its values for yes and no."""
+KNOWN_COLUMNS = frozenset(
+    {
+        *("voicemail", "voicemail_enable", "voicemail_vmpwd", "voicemail_email", "voicemail_pager"),
+        *("voicemail_options", "voicemail_same_exten", "disable_star_voicemail"),
+    }
+)
 
 
 def is_header(columns: Collection[str]) -> bool:
@@ -63,28 +84,22 @@ def _box_fields(cells: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
         fields["require_pin"] = cells["voicemail_same_exten"].lower() == "yes"
     if cells.get("disable_star_voicemail", "").lower() == "yes":
         fields["keys"] = {"login": ""}
-    if cells.get("voicemail_pager"):
-        notes.append("voicemail_pager: there are no short mails for pagers; add the address to notify_email_addresses")
-    vmx = [column for column, cell in cells.items() if column.startswith("vmx_") and cell and cell.lower() != "no"]
+    if pager := cells.get("voicemail_pager"):
+        if "@" in pager:
+            fields["short_mail_addresses"] = [pager]
+        else:
+            notes.append(f"voicemail_pager {pager}: short mails go to mail addresses only")
+    vmx = [column for column, cell in cells.items() if column.startswith("vmx_") and cell.lower() not in VMX_OFF]
     if vmx:
-        notes.append(f"{vmx[0]}: there is no VmX Locater")
+        notes.append(f"{', '.join(vmx)}: the VmX Locater stays in Asterisk's database (docs/moving-in.md)")
+    for column, cell in cells.items():
+        if cell and "voicemail" in column and column not in KNOWN_COLUMNS:
+            notes.append(f"{column} {cell}: has no equivalent")
     for option in filter(None, cells.get("voicemail_options", "").split("|")):
         name, _, value = (part.strip().lower() for part in option.partition("="))
-        if option_fields := _option_fields(name, is_on=value == "yes"):
-            fields.update(option_fields)
-        elif name not in OPTIONS_WITHOUT_EFFECT:
-            notes.append(f"voicemail_options {option.strip()}: has no equivalent")
+        if name in SWITCHES and value:
+            key, when_on, when_off = SWITCHES[name]
+            fields[key] = when_on if value in YES else when_off
+        elif value and name not in OPTIONS_WITHOUT_EFFECT:
+            notes.append(f"voicemail_options {option.strip()}: is not taken from this file; 'ivr import freepbx' may")
     return fields
-
-
-def _option_fields(name: str, *, is_on: bool) -> dict[str, Any]:
-    match name:
-        case "attach":
-            return {"include_message_on_notify": is_on}
-        case "envelope":
-            return {"skip_envelope": not is_on}
-        case "saycid":
-            return {"envelope_type": "caller_and_time" if is_on else "default"}
-        case "delete":
-            return {"delete_after_notify": is_on}
-    return {}

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ivr.call.incoming import endpoint_of
+from ivr.provisioning import freepbx
 from ivr.validation.numbers import is_mwi_mailbox
 from tests.cli.conftest import Ivr, parse_json
 
@@ -310,6 +311,27 @@ def test_columns_of_the_freepbx_bulk_handler_are_recognised(demo: Ivr, write: An
     assert "S3cret" not in result.output + str(found) + str(users)
     demo("apply", write(FREEPBX.replace("O'Brien, Pat", "Pat Smith")))
     assert parse_json(demo("user", "show", "Pat Smith 1001", "--json"))["id"] == pat["id"], "renamed, not created anew"
+
+
+def test_what_the_bulk_handler_says_of_voicemail_is_taken_or_named() -> None:
+    cells = {
+        "extension": "1001", "name": "Pat", "voicemail_pager": "pager@demo.example", "voicemail_colour": "green",
+        "voicemail_options": "review=no|moveheard=0|leaveurgent=off|hidefromdir=1|maxmsg=20|sayduration=no",
+        "vmx_unavail_enabled": "blocked", "vmx_busy_enabled": "enabled", "vmx_option_1_number": "5551",
+    }  # fmt: skip
+    row, notes = freepbx.parse_row(2, cells)
+    assert row.box
+    assert row.box.fields == {
+        "name": "Pat", "short_mail_addresses": ["pager@demo.example"], "review": False, "after_heard": "keep",
+        "callers_may_mark_urgent": False, "in_directory": False,
+    }  # fmt: skip
+    assert notes == [
+        "vmx_busy_enabled, vmx_option_1_number: the VmX Locater stays in Asterisk's database (docs/moving-in.md)",
+        "voicemail_colour green: has no equivalent",
+        "voicemail_options maxmsg=20: is not taken from this file; 'ivr import freepbx' may",
+    ]
+    _, notes = freepbx.parse_row(2, {"extension": "1001", "voicemail_pager": "555"})
+    assert notes == ["voicemail_pager 555: short mails go to mail addresses only"]
 
 
 def test_progress_bar_is_shown_on_a_terminal_only(demo: Ivr, write: Any) -> None:

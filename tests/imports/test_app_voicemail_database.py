@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import uuid
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from ivr.imports.app_voicemail import AppVoicemail
+from ivr.imports.app_voicemail_database import AppVoicemailDatabase
+from ivr.imports.voicemail_conf import ConfMailbox
 from tests.cli.conftest import Ivr, ivr, parse_json
 from tests.imports.spool_maker import SpoolMaker
 from tests.imports.test_import import audio_of, demo, kill_import, listed, maker, notes
@@ -114,6 +118,18 @@ def test_mailboxes_and_messages_come_from_tables(demo: Ivr, tables: Tables, make
     assert "the messages of app-voicemail are in a database" in demo("import", "switch", fails=4).stderr
     run = parse_json(demo("import", "status", "--json"))[-1]["run"]
     assert parse_json(demo("import", "undo", run, "--yes", "--json"))["messages"] == 4
+
+
+def test_columns_of_a_realtime_mailbox_have_their_other_names(tmp_path: Path) -> None:
+    """`vmsecret` counts before `secret` and `password`; `options` has several options. No PIN is in a report."""
+    row = {"mailbox": "2001", "password": "1111", "vmsecret": "4716", "options": "review=yes|tz=x", "colour": "green"}
+    tables = SimpleNamespace(has_messages=True, folders=list, mailboxes=lambda: [row], place="the database")
+    (tmp_path / "voicemail.conf").write_text("[general]\nformat=wav\n")
+    system = AppVoicemailDatabase(AppVoicemail(tmp_path / "voicemail.conf", tmp_path), cast(Any, tables))
+    mailbox = system.read_boxes().mailboxes["2001@default"]
+    assert isinstance(mailbox, ConfMailbox)
+    assert mailbox.password == "4716"
+    assert mailbox.own_options == {"colour": "green", "review": "yes", "tz": "x"}
 
 
 def test_realtime_mailboxes_have_their_messages_in_the_spool(demo: Ivr, tables: Tables, maker: SpoolMaker) -> None:

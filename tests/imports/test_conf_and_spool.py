@@ -263,6 +263,15 @@ def test_longer_file_is_used_where_the_best_one_is_cut_off(tmp_path: Path) -> No
     assert audio.reasons == ("msg0000.wav has 0.5 s",)
 
 
+def test_fields_of_messages_that_are_not_known_are_named(tmp_path: Path) -> None:
+    maker = SpoolMaker(tmp_path)
+    maker.message()
+    text = maker.message().stem.with_suffix(".txt")
+    text.write_text(f"{text.read_text()}rdnis=Unknown\npriority=2\ncolour=green\nblank=\n")
+    box = read_box(maker.spool, "2001", "default")
+    assert box.notes == ["fields of messages that have no place here: colour (1)"]
+
+
 def test_links_and_files_in_the_place_of_folders_are_named(tmp_path: Path) -> None:
     """They were left out without a word, with all messages behind them."""
     spool = tmp_path / "spool"

@@ -13,6 +13,7 @@ import pytest
 from ivr.errors import BadInput, NotFound
 from ivr.imports.app_voicemail import AppVoicemail
 from ivr.imports.freepbx_system import FreePbx
+from ivr.imports.voicemail_conf import ConfMailbox
 from tests.cli.conftest import Ivr, ivr, parse_json
 from tests.imports.spool_maker import SpoolMaker
 from tests.imports.test_import import demo, kill_import, listed, maker, notes
@@ -146,6 +147,48 @@ def test_bulk_handler_file_says_the_same(demo: Ivr, site: SpoolMaker, tmp_path: 
     assert "VmX Locater while unavail; vmx_option_1_number=5551" in text
     assert "its name is 'Rosa K.' in FreePBX" in text
     assert len(listed(demo, "1001")) == 1
+
+
+def test_what_freepbx_says_of_voicemail_and_has_no_place_is_named(tmp_path: Path) -> None:
+    maker = SpoolMaker(tmp_path)
+    maker.write_conf(CONF)
+    maker.spool.mkdir()
+    dump, file, database = (tmp_path / name for name in ("asterisk.sql", "extensions.csv", "astdb.sqlite3"))
+    admin = "('OPERATOR_XTN','5550'),('VMX_REPEAT',''),('VM_COLOUR','green')"
+    table = "CREATE TABLE `voicemail_admin` (\n  `variable` varchar(30),\n  `value` varchar(80)\n);\n"
+    insert = f"INSERT INTO `voicemail_admin` VALUES {admin};\n"
+    dump.write_text(DUMP.replace("-- Dump completed", f"{table}{insert}-- Dump completed"))
+    file.write_text(
+        HEADER.replace("tech,", "tech,voicemail_pager,voicemail_colour,ringtimer,")
+        + "1001,Rosa Klein,default,pjsip,555,green,20,yes,4717,rosa@acme.example,attach=yes|saycid=yes|tz=x,,,,,\n"
+    )
+    write_astdb(database, {"/AMPUSER/1001/vmcolour": "green", "/AMPUSER/1001/ringtimer": "20", "/CW/1001": "ENABLED"})
+    found = FreePbx(AppVoicemail(maker.conf, maker.spool), dump, file, database).read_boxes()
+    rosa = found.mailboxes["1001@default"]
+    assert isinstance(rosa, ConfMailbox)
+    assert list(rosa.remarks) == [
+        "its PIN is another one in FreePBX; that of voicemail.conf is used",
+        "its options are saycid=yes, tz=x in FreePBX; those of voicemail.conf are used",
+        "its pager is 555 in FreePBX; that of voicemail.conf is used",
+        "voicemail_colour=green: has no equivalent",
+        "AMPUSER/1001/vmcolour=green: has no equivalent",
+    ]
+    assert [note.text for note in found.notes if note.text.startswith("voicemail_admin")] == [
+        "voicemail_admin OPERATOR_XTN=5550: the dialplan for FreePBX reads it (docs/moving-in.md)",
+        "voicemail_admin VM_COLOUR=green: has no equivalent",
+    ]
+
+
+def test_mail_addresses_of_freepbx_that_voicemail_conf_does_not_have_are_named(tmp_path: Path) -> None:
+    maker = SpoolMaker(tmp_path)
+    maker.write_conf(CONF)
+    maker.spool.mkdir()
+    file = tmp_path / "extensions.csv"
+    file.write_text(f"{HEADER}1001,Rosa Klein,default,pjsip,yes,4716,rosa@x.example,,,,,,\n")
+    rosa = FreePbx(AppVoicemail(maker.conf, maker.spool), extensions=file).read_boxes().mailboxes["1001@default"]
+    assert isinstance(rosa, ConfMailbox)
+    assert rosa.emails == ("rosa@acme.example",)
+    assert list(rosa.remarks) == ["its mail addresses are rosa@x.example in FreePBX; voicemail.conf counts"]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ import pytest
 from ivr.audio import wav
 from ivr.errors import BadInput
 from ivr.imports.fusionpbx import FusionPbx, FusionPbxMessage
+from ivr.imports.system import DefinedMailbox, NoteLevel
 from tests.cli.conftest import Ivr, ivr, parse_json
 from tests.imports.test_import import audio_of, count_messages, demo, listed, notes
 from tests.lab.sip_phone.speech import speech
@@ -44,6 +45,12 @@ CREATE TABLE v_voicemail_greetings (
     greeting_name text, greeting_filename text, greeting_base64 text, greeting_description text);
 CREATE TABLE v_voicemail_destinations (
     voicemail_destination_uuid uuid PRIMARY KEY, domain_uuid uuid, voicemail_uuid uuid, voicemail_uuid_copy uuid);
+CREATE TABLE v_default_settings (
+    default_setting_uuid uuid PRIMARY KEY, default_setting_category text, default_setting_subcategory text,
+    default_setting_name text, default_setting_value text, default_setting_enabled text);
+CREATE TABLE v_domain_settings (
+    domain_uuid uuid, domain_setting_uuid uuid PRIMARY KEY, domain_setting_category text,
+    domain_setting_subcategory text, domain_setting_name text, domain_setting_value text, domain_setting_enabled text);
 CREATE TABLE v_voicemail_options (
     voicemail_option_uuid uuid PRIMARY KEY, voicemail_uuid uuid, domain_uuid uuid, voicemail_option_digits text,
     voicemail_option_action text, voicemail_option_param text, voicemail_option_order numeric);
@@ -132,6 +139,16 @@ def test_tables_and_recordings_are_imported_once_and_verified(demo: Ivr, site: S
                 voicemail_uuid_copy=SVEN)  # fmt: skip
     site.insert("v_voicemail_options", voicemail_option_uuid=uuid.uuid4(), voicemail_uuid=ROSA,
                 voicemail_option_digits="1", voicemail_option_param="transfer 1001 XML acme.example")  # fmt: skip
+    for kind, name, value, enabled in (
+        ("default", "message_max_length", "300", "true"),
+        ("domain", "message_max_length", "120", "true"),
+        ("domain", "greeting_max_length", "9", "false"),
+    ):
+        setting = f"{kind}_setting_"
+        of_domain = {"domain_uuid": DOMAIN_UUID} if kind == "domain" else {}
+        site.insert(f"v_{kind}_settings", **of_domain, **{
+            f"{setting}uuid": uuid.uuid4(), f"{setting}category": "voicemail", f"{setting}subcategory": name,
+            f"{setting}value": value, f"{setting}enabled": enabled})  # fmt: skip
     would = import_fusionpbx(demo, site, "--dry-run", fails=4)
     assert sum(would["boxes"][0]["messages"].values()) == 4
     assert parse_json(demo("box", "list", "--json")) == []
@@ -152,6 +169,7 @@ def test_tables_and_recordings_are_imported_once_and_verified(demo: Ivr, site: S
     assert [sven[key] for key in keys] == [False, False, False, False, True]
     assert rosa["notify_email_addresses"] == ["office@acme.example"]
     assert rosa["copy_to"] == ["2002"]
+    assert (rosa["max_message_length"], rosa.get("max_greeting_length")) == (120, None)
     assert parse_json(demo("user", "show", "Rosa Klein 2001", "--json"))["email"] == "rosa@acme.example"
     text = notes(report, f"2001@{DOMAIN}")
     for note in ("key 1 of the greeting leads to transfer 1001", "Greeting 1"):
@@ -258,6 +276,48 @@ def test_wrong_database_is_named(
     assert parse_json(demo("box", "list", "--json")) == []
 
 
+def test_settings_of_the_domain_are_those_of_its_mailboxes_and_others_are_named() -> None:
+    """Else a caller could speak longer than there, and the oldest message came last."""
+    box = {"domain_uuid": "d1", "voicemail_uuid": "v1", "voicemail_id": "2001", "voicemail_colour": "green",
+           "insert_date": "2026-01-01", "voicemail_file": "attach"}  # fmt: skip
+    of_voicemail = {
+        "": {"message_max_length": "300", "message_order": "asc", "remote_access": "false"},
+        "d1": {"message_max_length": "120", "password_complexity": "true"},
+    }
+    message = {"voicemail_message_uuid": "m1", "created_epoch": "1460000000", "message_colour": "green",
+               "update_user": "u"}  # fmt: skip
+    tables = SimpleNamespace(
+        place="the database",
+        domains=lambda: {"d1": DOMAIN},
+        disabled_domains=list,
+        count_messages_without=lambda _: 0,
+        extension_names=dict,
+        voicemails=lambda: [box],
+        settings=lambda category: of_voicemail if category == "voicemail" else {"": {"language": "de-de"}},
+        copies=lambda _: [],
+        options=lambda _: [],
+        greetings=lambda *_: [],
+        messages=lambda _: [message],
+    )
+    system = FusionPbx(cast(Any, tables), None)
+    found = system.read_boxes()
+    rosa = found.mailboxes[f"2001@{DOMAIN}"]
+    assert isinstance(rosa, DefinedMailbox)
+    assert (rosa.fields["max_message_length"], rosa.fields["oldest_message_first"], rosa.language) == (
+        120,
+        True,
+        "de-de",
+    )
+    assert [text for _, text in rosa.notes] == ["voicemail_colour: has no equivalent"]
+    assert [(note.level, note.text.rpartition(": ")[2]) for note in found.notes] == [
+        (NoteLevel.INFO, "remote_access=false"),
+        (NoteLevel.WARNING, "password_complexity=true"),
+    ]
+    assert system.read_content("2001", DOMAIN).notes == [
+        "fields of messages that have no place here: message_colour (1)"
+    ]
+
+
 @pytest.mark.parametrize("digits", [12, 5000])
 def test_number_of_thousands_of_digits_is_no_time(digits: int) -> None:
     row = {"created_epoch": "9" * digits, "message_length": "9" * digits}
@@ -273,6 +333,7 @@ def test_name_of_a_domain_is_one_folder(name: str, tmp_path: Path) -> None:
         domains=lambda: {str(DOMAIN_UUID): name},
         extension_names=dict,
         voicemails=lambda: [{"domain_uuid": DOMAIN_UUID, "voicemail_id": "2001", "voicemail_uuid": DOMAIN_UUID}],
+        settings=lambda _: {"": {}},
     )
     with pytest.raises(BadInput, match="no folder is named '2001' below"):
         FusionPbx(cast(Any, tables), tmp_path).read_boxes()

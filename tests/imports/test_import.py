@@ -16,6 +16,10 @@ from typing import Any
 import pytest
 
 from ivr.audio import wav
+from ivr.imports.box_mapping import map_box
+from ivr.imports.option_notes import general_notes
+from ivr.imports.pin_mapping import PinRules
+from ivr.imports.voicemail_conf import read_voicemail_conf
 from tests.cli.conftest import Ivr, ivr, parse_json
 from tests.imports.spool_maker import FORMATS, SpoolMaker
 from tests.lab.sip_phone.speech import speech
@@ -215,11 +219,40 @@ def test_format_of_a_time_zone_says_the_clock(demo: Ivr, maker: SpoolMaker, form
     assert parse_json(demo("box", "show", "2001", "--json")).get("clock") == clock
 
 
+def test_limits_are_those_of_app_voicemail_where_it_has_them(tmp_path: Path) -> None:
+    """What voicemail.conf does not say is as it is there; what stands in the wrong place has no effect there either."""
+    conf = tmp_path / "voicemail.conf"
+    conf.write_text(
+        "[general]\ndelete=yes\nattachfmt=gsm\n[default]\n"
+        "2001 => 4716,Rosa\n2002 => 5839,Sven,,,maxsilence=3|skipms=100|maxgreet=5|attachfmt=gsm|maxsecs=many\n"
+    )
+    read = read_voicemail_conf(conf, tmp_path)
+    rules = PinRules("new", "keep", min_length=4, max_length=6)
+    rosa, sven = (map_box(read.mailboxes[f"{number}@default"], read, "demo", rules) for number in ("2001", "2002"))
+    limits = {"max_message_count": 200, "max_message_length": 3600, "max_greeting_length": 3600, "silence_hits": 0,
+              "seek_duration_ms": 3000}  # fmt: skip
+    for mapped in (rosa, sven):
+        assert mapped.row.box
+        assert {key: mapped.row.box.fields[key] for key in limits} == limits
+        assert "delete_after_notify" not in mapped.row.box.fields
+    assert [note.text for note in rosa.notes] == []
+    in_general = "app_voicemail reads it in [general] only, so it is left out"
+    assert [note.text for note in sven.notes] == [
+        "maxsecs=many is no number of at most six digits: the default of app_voicemail, 0, is used",
+        *(f"{option}: {in_general}" for option in ("maxsilence=3", "skipms=100", "maxgreet=5")),
+        "attachfmt=gsm: mails carry MP3",
+    ]
+    assert [note.text for note in general_notes(read)] == [
+        "[general] delete=yes: app_voicemail reads it in a mailbox only, so it is left out",
+        "[general] attachfmt=gsm: app_voicemail reads it in a mailbox only, so it is left out",
+    ]
+
+
 def test_options_become_settings_and_passwords_pins(demo: Ivr, maker: SpoolMaker, tmp_path: Path) -> None:
     maker.write_conf(
-        "[general]\nmaxsecs=180\nskipms=3000\n[zonemessages]\nberlin=Europe/Berlin|R\n[default]\n"
+        "[general]\nmaxsecs=180\nskipms=4000\nmaxgreet=30\n[zonemessages]\nberlin=Europe/Berlin|R\n[default]\n"
         "2001 => 4716,Rosa Klein,rosa@a.example|office@a.example,,tz=berlin|saycid=yes"
-        "|envelope=no|attach=no|maxmsg=50|maxgreet=30|moveheard=no|sendvoicemail=no|exitcontext=lobby|callback=out"
+        "|envelope=no|attach=no|maxmsg=50|moveheard=no|sendvoicemail=no|exitcontext=lobby|callback=out"
         "|hidefromdir=yes|emailsubject=${VM_CIDNUM} {#1}|emailbody=Dear ${VM_NAME}:\\n${VM_DUR}\n"
         "2002 => -58393817,Sven,,pager@a.example,delete=yes|maxmsg=0|leaveurgent=no|review=yes\n"
         "2003 => 12,Short\n2004 => ,Open\n"
@@ -235,7 +268,7 @@ def test_options_become_settings_and_passwords_pins(demo: Ivr, maker: SpoolMaker
         "2001": {
             "name": "Rosa Klein", "timezone": "Europe/Berlin", "envelope_type": "caller_and_time",
             "skip_envelope": True, "include_message_on_notify": False, "max_message_count": 100,
-            "max_message_length": 180, "seek_duration_ms": 3000, "has_pin": True, "pin_must_change": False,
+            "max_message_length": 180, "seek_duration_ms": 4000, "has_pin": True, "pin_must_change": False,
             "notify_email_addresses": ["office@a.example"], "review": False, "max_greeting_length": 30,
             "after_heard": "keep", "in_directory": False, "may_send_messages": False, "exit_context": "lobby",
             "callback_context": "out",

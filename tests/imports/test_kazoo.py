@@ -8,14 +8,17 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpcore
 import numpy as np
 import pytest
 
 from ivr.errors import StoreError
+from ivr.imports.kazoo import Kazoo
 from ivr.imports.kazoo_client import MAX_ATTEMPTS, KazooClient
+from ivr.imports.system import DefinedMailbox
 from ivr.storage.records import Caller, ChangeReason, Folder, MediaKind, Message
 from tests.cli.conftest import Ivr, ivr, parse_json
 from tests.imports.kazoo_stand_in import REALM, KazooStandIn, serve_kazoo
@@ -175,6 +178,40 @@ def test_busy_kazoo_and_ended_token_are_asked_again(kazoo: KazooStandIn, tmp_pat
         kazoo.failures = [503] * MAX_ATTEMPTS
         with pytest.raises(StoreError, match="status 503"):
             client.get(account)
+
+
+def test_what_the_account_and_the_owner_say_of_voicemail_is_taken_or_named() -> None:
+    """The time zone of a mailbox without one is that of its owner, else of the account."""
+    documents: dict[str, Any] = {
+        "/accounts/a": {"realm": REALM, "timezone": "Europe/Berlin", "language": "de-de", "enabled": False,
+                        "voicemail": {"notify": {"callback": {"number": "5551"}}}},
+        "/accounts/a/vmboxes": [{"id": "b1"}, {"id": "b2"}],
+        "/accounts/a/vmboxes/b1": {"id": "b1", "mailbox": "2001", "owner_id": "u1", "greeting_media_id": "g" * 32},
+        "/accounts/a/vmboxes/b2": {"id": "b2", "mailbox": "2002", "media": {"colour": "green"}},
+        "/accounts/a/users/u1": {"first_name": "Rosa", "timezone": "Europe/Paris", "enabled": False,
+                                 "media": {"audio": {"codecs": ["PCMU"]}}, "voicemail": {"notify": {}}},
+        "/accounts/a/vmboxes/b1/messages": [{"media_id": "m1", "timestamp": 63_630_000_000, "colour": "green"}],
+        "/accounts/a/vmboxes/b2/messages": [],
+    }  # fmt: skip
+    client = SimpleNamespace(url="http://kazoo", get=documents.__getitem__, list=documents.__getitem__)
+    system = Kazoo(cast(Any, client), "a")
+    found = system.read_boxes()
+    rosa, sven = (found.mailboxes[f"{number}@{REALM}"] for number in ("2001", "2002"))
+    assert isinstance(rosa, DefinedMailbox)
+    assert isinstance(sven, DefinedMailbox)
+    assert (rosa.time_zone, sven.time_zone, rosa.language) == ("Europe/Paris", "Europe/Berlin", "de-de")
+    assert [text for _, text in rosa.notes] == [
+        "voicemail.notify of its owner: set it with 'ivr user set'",
+        "its owner is disabled in Kazoo, and the user here is not",
+    ]
+    assert [note.text for note in found.notes] == [
+        "voicemail.notify of the account: set it with 'ivr account set'",
+        "the account is disabled in Kazoo, and its mailboxes are imported",
+    ]
+    content = system.read_content("2001", REALM)
+    assert (list(content.greetings), content.problems) == (["unavail"], [])
+    assert content.notes == ["fields of messages that have no place here: colour (1)"]
+    assert system.read_content("2002", REALM).problems == ["media.colour 'green': it is no greeting that is known"]
 
 
 async def messages_of(kazoo: KazooStandIn, number: str) -> list[Message]:

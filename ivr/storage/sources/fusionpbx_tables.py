@@ -20,6 +20,8 @@ MESSAGE_COLUMNS = (
 )
 AUDIO_COLUMNS = ("message_base64", "message_intro_base64")
 MESSAGES = "v_voicemail_messages"
+SETTINGS = ("default", "domain")
+"""Tables of settings: of the system, and of a domain, which counts where both say something."""
 
 
 class FusionPbxTables:
@@ -48,10 +50,24 @@ class FusionPbxTables:
         rows = self._database.select(MESSAGES, ["voicemail_uuid"])
         return sum(str(row["voicemail_uuid"]) not in known for row in rows)
 
+    def settings(self, category: str) -> dict[str, dict[str, str]]:
+        """Return the settings of a category that are on, of each domain by its uuid; "": those of the system."""
+        found: dict[str, dict[str, str]] = {"": {}}
+        for kind in SETTINGS:
+            table, prefix = f"v_{kind}_settings", f"{kind}_setting_"
+            if not self._database.columns(table):
+                continue
+            names = {name: f"{prefix}{name}" for name in ("category", "subcategory", "value", "enabled")}
+            rows = self._database.select(table, [*names.values(), "domain_uuid"], {names["category"]: category})
+            for row in rows:
+                if str(row[names["enabled"]]).lower() == "true" and row[names["value"]] not in (None, ""):
+                    domain = str(row["domain_uuid"] or "") if kind == "domain" else ""
+                    found.setdefault(domain, {})[str(row[names["subcategory"]])] = str(row[names["value"]])
+        return found
+
     def voicemails(self) -> list[Row]:
-        """Return the mailboxes of all domains, in the order of their numbers."""
-        known = self._database.columns("v_voicemails")
-        columns = [*VOICEMAIL_COLUMNS, *(column for column in known if column.startswith("alternate_voicemail_"))]
+        """Return the mailboxes of all domains with all columns that the table has, in the order of their numbers."""
+        columns = list(dict.fromkeys([*VOICEMAIL_COLUMNS, *self._database.columns("v_voicemails")]))
         return self._database.select("v_voicemails", columns, order=["domain_uuid", "voicemail_id"])
 
     def extension_names(self) -> dict[tuple[str, str], str]:
@@ -66,10 +82,10 @@ class FusionPbxTables:
         }
 
     def messages(self, voicemail_uuid: Any) -> list[Row]:
-        """Return the messages of a mailbox without their recordings."""
-        return self._database.select(
-            MESSAGES, MESSAGE_COLUMNS, {"voicemail_uuid": voicemail_uuid}, order=["created_epoch"]
-        )
+        """Return the messages of a mailbox without their recordings, with all columns that the table has."""
+        known = [column for column in self._database.columns(MESSAGES) if column not in AUDIO_COLUMNS]
+        columns = list(dict.fromkeys([*MESSAGE_COLUMNS, *known]))
+        return self._database.select(MESSAGES, columns, {"voicemail_uuid": voicemail_uuid}, order=["created_epoch"])
 
     def message_audio(self, message_uuid: str) -> Row:
         """Return the recordings of a message as they are stored in the table; empty if it stores none."""
