@@ -183,10 +183,10 @@ def extract_token(request: Request) -> str:
     """
     if token := request.headers.get("x-auth-token", ""):
         return token
-    scheme, _, credentials = request.headers.get("authorization", "").strip().partition(" ")
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
     if not credentials:
         return scheme if scheme.lower() not in AUTHORIZATION_SCHEMES else ""
-    return credentials.strip() if scheme.lower() == "bearer" else ""
+    return credentials.strip(" ") if scheme.lower() == "bearer" else ""
 
 
 def client_address(request: Request) -> str:

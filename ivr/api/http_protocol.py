@@ -26,6 +26,8 @@ MAX_HEADERS = 250
 """Of one request, with its trailers. The service creates an object for each, all in one step."""
 MAX_PIPELINED = 100
 """Requests that wait for the responses before theirs. They are parsed in one step, as many as have arrived."""
+SINGLE_HEADERS = (b"host", b"authorization", b"x-auth-token", b"content-type", b"origin")
+"""A request with two of one of these could mean one thing here and another to a proxy in front."""
 SENDS_FILES = "http.response.zerocopysend"
 """The extension of ASGI for responses whose body the kernel copies from a file. Nothing follows the file here."""
 TOO_MANY_CONNECTIONS = "too many connections: close idle ones and try again later"
@@ -90,6 +92,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._send_timer: asyncio.TimerHandle | None = None
         self._is_reading_head = False
         self._head_bytes = 0
+        self._trailers = 0
         self._is_progressing = False
         """Whether the data being parsed has a body, or begins or completes a head."""
 
@@ -145,8 +148,12 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._limit_waiting()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
-        if len(self.headers) > MAX_HEADERS:
+        """Called for each header, and for each trailer. Those behind a body are ignored: no proxy looks at them."""
+        if self._is_reading_head:
+            super().on_header(name, value.strip(b" \t"))  # RFC 9110, 5.5: blanks around a value do not belong to it.
+        else:
+            self._trailers += 1
+        if len(self.headers) + self._trailers > MAX_HEADERS:
             raise _ParsingStopped
 
     def on_body(self, body: bytes) -> None:
@@ -164,15 +171,17 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_PIPELINED:
             self._abort("too many requests at once")
             raise _ParsingStopped
-        self._is_reading_head, self._is_progressing, self._head_bytes = True, True, 0
+        self._is_reading_head, self._is_progressing, self._head_bytes, self._trailers = True, True, 0, 0
         self._start_head_timer()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._is_reading_head, self._is_progressing, self._head_bytes = False, True, 0
         self._stop_head_timer()
-        hosts = sum(name == b"host" for name, _ in self.headers)
-        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):  # RFC 9112, 3.2.
+        names = [name for name, _ in self.headers]
+        if any(names.count(name) > 1 for name in SINGLE_HEADERS):
+            raise _ParsingStopped
+        if b"host" not in names and self.parser.get_http_version() == "1.1":  # RFC 9112, 3.2.
             raise _ParsingStopped
         super().on_headers_complete()
 
@@ -188,7 +197,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         """Called by uvicorn for bytes that are no request, or where parsing was stopped."""
         if self.transport.is_closing():
             return
-        if self.headers and len(self.headers) > MAX_HEADERS:
+        if self.headers and len(self.headers) + self._trailers > MAX_HEADERS:
             if self._is_reading_head:
                 self._refuse_head(f"the request has more than {MAX_HEADERS} headers")
             else:

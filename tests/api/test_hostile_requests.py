@@ -341,14 +341,49 @@ async def test_stalled_upload_times_out(
         ("HTTP/1.1\r\nHost: x\r\nHost: x", 400),
         ("HTTP/1.0\r\nHost: x\r\nHost: y", 400),
         ("HTTP/1.0", 200),
+        ("HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a\r\nauthorization: Bearer a", 400),
+        ("HTTP/1.1\r\nHost: x\r\nX-Auth-Token: a\r\nX-Auth-Token: b", 400),
+        ("HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\nOrigin: http://y", 400),
     ],
 )
-async def test_request_names_one_host(api_url: str, head: str, status: int) -> None:
+async def test_request_names_host_token_and_origin_once(api_url: str, head: str, status: int) -> None:
     url = httpx.URL(api_url)
     reader, writer = await asyncio.open_connection(url.host, url.port)
     writer.write(f"GET /docs {head}\r\nConnection: close\r\n\r\n".encode())
-    assert (await asyncio.wait_for(reader.read(), 30)).split()[1] == str(status).encode()
+    answer = await asyncio.wait_for(reader.read(), 30)
     writer.close()
+    assert answer.split()[1] == str(status).encode()
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "status"),
+    [
+        ("X-Auth-Token: \t {token}\t ", "", 200),
+        ("Authorization: Bearer  {token} ", "", 200),
+        ("Authorization:\t{token}", "", 200),
+        ("X-Auth-Token: {token}\xa0", "", 401),
+        ("Authorization: \xa0{token}", "", 401),
+        ('X-Auth-Token: "{token}"', "", 401),
+        ("X-Auth-Token: {token}, {token}", "", 401),
+        ("X-Auth-Token: {token}\0", "", 400),
+        ("X-Auth-Token: {token}" + "a" * 60_000, "", 401),
+        ("X_Auth_Token: {token}", "", 401),
+        ("Transfer-Encoding: chunked", "0\r\nX-Auth-Token: {token}\r\n\r\n", 401),
+        ("Transfer-Encoding: chunked", "0\r\nAuthorization: Bearer {token}\r\n\r\n", 401),
+    ],
+)
+async def test_token_is_one_header_of_the_head_and_nothing_else(
+    rest: RestClient, head: str, body: str, status: int
+) -> None:
+    """Behind a body (as a trailer) a token, an address or an origin passes by every proxy in front."""
+    url = httpx.URL(rest.base)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    text = f"GET {url.path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{head}\r\n\r\n{body}"
+    writer.write(text.replace("{token}", rest.token).encode("latin-1"))
+    answer = await asyncio.wait_for(reader.read(), 30)
+    writer.close()
+    assert answer.split()[1] == str(status).encode()
 
 
 async def test_request_with_two_lengths_is_refused_and_nothing_behind_it_is_read(rest: RestClient) -> None:
