@@ -141,5 +141,7 @@ async def _change(request: Request, linked: LinkedMessage) -> Response:
     action = first(await read_form(request), "action")
     if action not in ACTIONS:
         raise BadInput("unknown action")
-    await change_messages(request, linked.visitor, linked.mailbox, action, [linked.message.id])
+    _, lost = await change_messages(request, linked.visitor, linked.mailbox, action, [linked.message.id])
+    if lost:
+        raise NotFound("the message cannot be changed so", linked.message.id)
     return RedirectResponse(f"{linked.path}?{linked.query}&done={action}", SEE_OTHER)

@@ -126,8 +126,8 @@ async def change_messages(
 ) -> tuple[list[str], int]:
     """Apply an action to messages of a mailbox; return the ids of those that it changed, and how many are lost.
 
-    Lost are messages that are gone, past retention or of another mailbox. `to`: folder of the action `move`, or
-    `PREVIOUS`. Raises `BadInput` for an unknown action, `StoreError`.
+    Lost are messages that are gone, past retention or of another mailbox, and deleted ones that an old page marks.
+    `to`: folder of the action `move`, or `PREVIOUS`. Raises `BadInput` for an unknown action, `StoreError`.
     """
     if action not in (*ACTIONS, "move"):
         raise BadInput("unknown action")
@@ -151,6 +151,8 @@ async def change_messages(
 async def _change_message(visitor: Visitor, message: Message, action: str, destination: Folder | None) -> Message:
     messages, reason = visitor.services.api.mailbox.messages, ChangeReason.API_REQUEST
     if action in ("urgent", "not_urgent"):
+        if message.folder is Folder.DELETED:
+            raise NotFound("a deleted message can only be restored", message.id)
         return await messages.set_marks(message.box_id, message.id, urgent=action == "urgent")
     if action == "restore":
         return await messages.restore_from_deleted(message.box_id, message.id, reason)

@@ -86,3 +86,18 @@ async def test_link_of_a_disabled_mailbox_opens_nothing(app: AppFixture, browser
         assert (await browser.http.get(f"{address}?{query}")).status_code == 404, address
     assert (await browser.http.post(f"{path}?{query}", data={"action": "delete"})).status_code == 404
     assert await app.folder_of(message) == "new"
+
+
+async def test_deleted_message_is_restored_and_not_marked(app: AppFixture, browser: Browser, box: Mailbox) -> None:
+    """A page that was opened before the message was deleted still offers the mark."""
+    message = await app.create_message(box)
+    link = link_to(app, message)
+    await browser.send(link, action="delete")
+    await browser.send(link, action="urgent")
+    assert browser.page.status_code == 404
+    assert "Marked" not in browser.text
+    assert not (await app.container.messages.get(box.id, message.id, 0)).urgent
+    await browser.sign_in_by_pin()
+    await browser.send(f"/page/box/{box.id}/messages", folder="new", action="urgent", id=message.id)
+    assert "Marked urgent: 0. Not found any more: 1." in browser.text
+    assert not (await app.container.messages.get(box.id, message.id, 0)).urgent
