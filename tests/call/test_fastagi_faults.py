@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ivr.audio.formats import Sound
+from ivr.call.fastagi.call import FastAgiCall
+from ivr.call.fastagi.server import FastAgiLimits, FastAgiServer
+from ivr.call.owner_proof import NO_PROOF
 from ivr.doctor.running_service import AGI_HEADER, SKIPPED_STATUS
 from ivr.storage.records import CallQuery
 from tests.call.conftest import FakePbx
@@ -221,6 +227,22 @@ async def test_silent_connections_of_one_address_leave_those_of_another(pbx: Fak
     other_writer.write(HEADER)
     assert await other.readline() == b"ANSWER\n"
     for _, writer in (*flood, (other, other_writer)):
+        await wait_closed(writer)
+
+
+async def test_calls_that_arrive_in_one_moment_are_no_silent_connections() -> None:
+    """As when the service starts again: more calls wait at the port than silent connections of an address are held."""
+    limits = FastAgiLimits(max_silent_per_address=2)
+    served: asyncio.Queue[FastAgiCall] = asyncio.Queue()
+    server = FastAgiServer(served.put, Sound(Path("silence"), 1000, ""), NO_PROOF, time.monotonic, limits)
+    address = await server.start("127.0.0.1", 0)
+    calls = await asyncio.gather(*(asyncio.open_connection(*address) for _ in range(20)))
+    for _, writer in calls:
+        writer.write(HEADER)
+    for _ in calls:
+        await asyncio.wait_for(served.get(), 30)
+    await server.stop()
+    for _, writer in calls:
         await wait_closed(writer)
 
 

@@ -44,9 +44,7 @@ class AriServer:
         refusal_delay_s: float = REFUSAL_DELAY_S,
     ) -> None:
         self._settings = settings
-        self._silent: SilentConnections[ServerConnection] = SilentConnections(
-            settings.max_silent, settings.max_silent_per_address
-        )
+        self._silent = SilentConnections(settings.max_silent, settings.max_silent_per_address, _drop_silent)
         self._refusal_delay_s = refusal_delay_s
         self._connections = connections
         self._server: Server | None = None
@@ -121,6 +119,12 @@ class AriServer:
         self._connections.dispatch(connection, event)
 
 
+def _drop_silent(connection: ServerConnection) -> None:
+    peer = peer_address(connection.transport.get_extra_info("peername"))
+    log.info("ari.dropped", reason="too many connections that have not signed in", peer=peer)
+    connection.transport.abort()
+
+
 class _CountedConnection(ServerConnection):
     """A connection that is among the silent ones until it has signed in."""
 
@@ -130,10 +134,7 @@ class _CountedConnection(ServerConnection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        if oldest := self._silent.add(self, peer_address(transport.get_extra_info("peername"))):
-            peer = peer_address(oldest.transport.get_extra_info("peername"))
-            log.info("ari.dropped", reason="too many connections that have not signed in", peer=peer)
-            oldest.transport.abort()
+        self._silent.add(self, peer_address(transport.get_extra_info("peername")))
 
     async def handshake(self, *arguments: Any, **options: Any) -> None:
         await super().handshake(*arguments, **options)

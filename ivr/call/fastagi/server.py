@@ -69,9 +69,7 @@ class FastAgiServer:
         self._channel_check = channel_check
         self._listener: asyncio.Server | None = None
         self._connections: set[FastAgiConnection] = set()
-        self._silent: SilentConnections[FastAgiConnection] = SilentConnections(
-            limits.max_silent, limits.max_silent_per_address
-        )
+        self._silent = SilentConnections(limits.max_silent, limits.max_silent_per_address, self._drop_silent)
         """Connections without a header. They are no calls."""
         self._call_tasks: set[asyncio.Task[None]] = set()
         self._loop_lag = LoopLagMonitor(self._on_stall)
@@ -109,14 +107,16 @@ class FastAgiServer:
         if self._is_full():
             connection.close()
             return
-        if oldest := self._silent.add(connection, connection.peer):
-            log.info("call.dropped", reason="too many connections without a header", peer=oldest.peer)
-            self._connections.discard(oldest)
-            oldest.close()
+        self._silent.add(connection, connection.peer)
         if not self._connections:
             self._loop_lag.start()  # Between calls it is not needed, and each tick costs processor time.
         self._connections.add(connection)
         asyncio.get_running_loop().call_later(self._limits.header_timeout_s, self._on_header_timeout, connection)
+
+    def _drop_silent(self, connection: FastAgiConnection) -> None:
+        log.info("call.dropped", reason="too many connections without a header", peer=connection.peer)
+        self._connections.discard(connection)
+        connection.close()
 
     def _is_full(self) -> bool:
         is_full = len(self._connections) - len(self._silent) >= self._limits.max_calls
