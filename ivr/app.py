@@ -302,6 +302,7 @@ class App(Stores):
                 messages=self.messages,
                 recordings=self.recordings,
                 leases=self.leases,
+                audit_log=self.audit_log,
             ),
             directory=self.directory,
             consistency_check=self.consistency_check,

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from fastapi import Request
 
-from ivr.api.auth import Principal, client_address, get_services
+from ivr.api.auth import Principal, client_address, get_services, token_actor
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.records import Actor, AuditAction, Door, Token, TokenKind
+from ivr.storage.records import Actor, AuditAction, Door, Token
 
-PROOFS = {TokenKind.LOGIN: "password", TokenKind.SESSION: "API key", TokenKind.API_KEY: "API key"}
 LINK_PROOF = "link"
 EDGE_PROOF = "edge token"
 
@@ -19,12 +18,12 @@ async def record(
     request: Request, principal: Principal, action: AuditAction, box: Mailbox, subjects: Sequence[str] = ("",)
 ) -> None:
     """Record what a request with a token has done to a box."""
-    await _record(request, _token_actor(request, principal.token), action, box.account_id, box.id, subjects)
+    await _record(request, token_actor(request, principal.token), action, box.account_id, box.id, subjects)
 
 
 async def record_session(request: Request, action: AuditAction, token: Token) -> None:
     """Record that a session begins or ends."""
-    await _record(request, _token_actor(request, token), action, token.account_id, None, (token.id,))
+    await _record(request, token_actor(request, token), action, token.account_id, None, (token.id,))
 
 
 def record_fetch(request: Request, box: Mailbox, message_id: str) -> None:
@@ -46,7 +45,7 @@ def record_edge_upload(request: Request, box: Mailbox, message_id: str) -> None:
 
 def record_soon(request: Request, principal: Principal, action: AuditAction, box: Mailbox, message_id: str) -> None:
     """Record what a request with a token has done to a message. The response does not wait for the entry."""
-    _record_soon(request, _token_actor(request, principal.token), action, box, message_id)
+    _record_soon(request, token_actor(request, principal.token), action, box, message_id)
 
 
 def _record_soon(request: Request, actor: Actor, action: AuditAction, box: Mailbox, message_id: str) -> None:
@@ -62,12 +61,6 @@ async def record_settings(request: Request, principal: Principal, box: Mailbox, 
         await record(request, principal, AuditAction.PIN_SET, box)
     if other := [name for name in settings if name != "pin"]:
         await record(request, principal, AuditAction.SETTINGS_CHANGED, box, (", ".join(other),))
-
-
-def _token_actor(request: Request, token: Token) -> Actor:
-    address = client_address(request)
-    device = f"{address} token {token.id}" if token.id else address  # `Authorization: Basic` has no token.
-    return Actor(Door.REST, token.user_id or "", device, PROOFS[token.kind])
 
 
 async def _record(

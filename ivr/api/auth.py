@@ -17,10 +17,12 @@ from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.boxes import settings_from_record
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.voicemail_settings import VoicemailSettings
-from ivr.storage.records import BoxQuery, Token, TokenKind
+from ivr.storage.records import Actor, AuditAction, BoxQuery, Door, Token, TokenKind
 
 AUTHORIZATION_SCHEMES = ("basic", "bearer", "digest", "negotiate")
 BOX_PAGE_SIZE = 500
+PROOFS = {TokenKind.LOGIN: "password", TokenKind.SESSION: "API key", TokenKind.API_KEY: "API key"}
+BASIC_PROOF = "account id and MD5"
 NOT_CONFIGURABLE = "box is not configurable by its owner: use a token for the whole account"
 
 
@@ -122,7 +124,25 @@ async def authenticate(request: Request, services: ApiServices, account_id: str,
         token = await find_token(request, services, text)
     if token.account_id != account_id:
         raise Forbidden("token belongs to another account")
+    if token.kind is TokenKind.API_KEY or not token.id:  # No session has begun, which would be in the audit log.
+        _record_visit(request, services, token)
     return Principal(services, token, await services.auth.directory.account(account_id))
+
+
+def token_actor(request: Request, token: Token) -> Actor:
+    """Return the client as the audit log names it."""
+    address, user_id = client_address(request), token.user_id or ""
+    if not token.id:
+        return Actor(Door.REST, user_id, address, BASIC_PROOF)
+    return Actor(Door.REST, user_id, f"{address} token {token.id}", PROOFS[token.kind])
+
+
+def _record_visit(request: Request, services: ApiServices, token: Token) -> None:
+    if services.audit_log.is_new_visit(token.account_id, token.id or token.user_id or "", client_address(request)):
+        actor, subject = token_actor(request, token), token.id
+        services.audit_log.record_soon(
+            actor, AuditAction.SIGNED_IN, account_id=token.account_id, box_id=None, subject=subject
+        )
 
 
 async def _find_basic(request: Request, services: ApiServices, account_id: str) -> Token:

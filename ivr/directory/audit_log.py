@@ -13,6 +13,11 @@ from ivr.storage.delayed_commit import DelayedCommit
 from ivr.storage.protocols import AuditStore
 from ivr.storage.records import Actor, AuditAction, AuditEntry
 
+VISIT_S = 900
+"""A client that proves itself with each request leaves an entry with its first one, and again after this time."""
+MAX_VISITS = 10_000
+"""Visits that are remembered; then all are forgotten, and clients leave one entry more."""
+
 log = structlog.get_logger()
 
 
@@ -37,6 +42,7 @@ class AuditLog:
         self._clock = clock
         self._pending: list[AuditEntry] = []
         self._delayed_commit = DelayedCommit(self.flush, delay_s=delay_s)
+        self._visits: dict[tuple[str, ...], float] = {}
 
     async def record(
         self,
@@ -62,7 +68,22 @@ class AuditLog:
             )
         await self.flush()
 
-    def record_soon(self, actor: Actor, action: AuditAction, *, account_id: str, box_id: str, subject: str) -> None:
+    def is_new_visit(self, *who: str) -> bool:
+        """Return whether a request is the first of a visit, whose sign-in must be recorded: it has no session.
+
+        `who`: what was proven, and the address of the client.
+        """
+        now = self._clock.monotonic()
+        if now < self._visits.get(who, now):
+            return False
+        if len(self._visits) >= MAX_VISITS:
+            self._visits.clear()
+        self._visits[who] = now + VISIT_S
+        return True
+
+    def record_soon(
+        self, actor: Actor, action: AuditAction, *, account_id: str, box_id: str | None, subject: str = ""
+    ) -> None:
         """Record an action that is too frequent for a commit each. It is in the log at once, stored a little later."""
         self._pending += self._log_entries(actor, action, account_id, box_id, (subject,))
         self._delayed_commit.request()

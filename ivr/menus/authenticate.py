@@ -7,10 +7,11 @@ from typing import Any
 from ivr.call.arguments import InstructionsChoice
 from ivr.call.base import DigitsResult
 from ivr.mailbox.mailbox import Mailbox
-from ivr.menus.context import CallContext
+from ivr.menus.context import PIN_PROOF, CallContext
 from ivr.menus.dialplan_status import Status, report_authenticated
 from ivr.menus.menu import Menu, NextStep
 from ivr.menus.sign_in import SignIn
+from ivr.storage.records import AuditAction
 
 
 class Authenticate(SignIn):
@@ -52,5 +53,11 @@ class Authenticated(Menu):
         self._mailbox = mailbox
 
     async def run(self) -> NextStep:
+        self.services.audit_log.record_soon(
+            self.call_context.actor(self._mailbox, PIN_PROOF),
+            AuditAction.SIGNED_IN,
+            account_id=self._mailbox.account_id,
+            box_id=self._mailbox.id,
+        )
         await report_authenticated(self.call, self._mailbox)
         return Status.DONE

@@ -6,7 +6,7 @@ from ivr.mailbox.call_back_rules import CallBackRefusal, extensions_to_dial, fin
 from ivr.menus.context import OwnerSession
 from ivr.menus.dialplan_status import Status
 from ivr.menus.menu import NextStep, OwnerMenu
-from ivr.storage.records import Message
+from ivr.storage.records import AuditAction, Message
 
 PROMPTS = {
     CallBackRefusal.NOT_AVAILABLE: "callback/not-available",
@@ -33,6 +33,7 @@ class CallBackToCaller(OwnerMenu):
         refusal = _find_refusal(self.session, self._message)
         if refusal is None:
             if (extension := await self._find_extension(self.mailbox.callback_context)) is not None:
+                self.session.record(AuditAction.CALLED_BACK, [self._message.id])
                 await self.say("callback/calling")
                 await self.call.continue_at(self.mailbox.callback_context, extension)
                 return Status.BRANCH

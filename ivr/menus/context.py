@@ -30,6 +30,8 @@ from ivr.storage.records import SIGNED_IN, Actor, AuditAction, Caller, Door
 
 log = structlog.get_logger()
 
+PIN_PROOF = "PIN"
+
 
 @dataclass(frozen=True, slots=True)
 class VoicemailServices:
@@ -114,6 +116,10 @@ class CallContext:
             and mailbox.settings.has_owner_rights(self.user.id)
         )
 
+    def actor(self, mailbox: Mailbox, proof: str) -> Actor:
+        """Return the caller as the audit log names it."""
+        return Actor(Door.PHONE, self.user.id if self.user else "", self.pin_attempt(mailbox).source, proof)
+
     def pin_attempt(self, mailbox: Mailbox | None) -> PinAttempt:
         """Return what one PIN entry is counted against.
 
@@ -156,11 +162,11 @@ class OwnerSession:
         context.audit_tasks.add(task)
         task.add_done_callback(context.audit_tasks.discard)
 
-    def record_heard(self, message_id: str) -> None:
-        """Record that a message was heard. It is committed later: a key was pressed, and the next prompt begins now."""
+    def record_soon(self, action: AuditAction, message_id: str) -> None:
+        """Record an action that is frequent. It is committed later: the next prompt begins now."""
         self.call_context.services.audit_log.record_soon(
             self._actor,
-            AuditAction.HEARD,
+            action,
             account_id=self.mailbox.account_id,
             box_id=self.mailbox.id,
             subject=message_id,
@@ -168,9 +174,7 @@ class OwnerSession:
 
     @property
     def _actor(self) -> Actor:
-        context, user = self.call_context, self.call_context.user
-        device = context.pin_attempt(self.mailbox).source
-        return Actor(Door.PHONE, user.id if user else "", device, "PIN" if self.has_pin else "own phone")
+        return self.call_context.actor(self.mailbox, PIN_PROOF if self.has_pin else "own phone")
 
 
 async def find_mailbox(call_context: CallContext) -> tuple[Mailbox | None, bool]:

@@ -234,12 +234,14 @@ class MessageMenu(OwnerMenu):
         return KeyResult.ADVANCE
 
     async def _move_to_folder(self, folder: Folder, confirmation: Prompt) -> KeyResult:
-        message_id = self._playback.message.id
+        message_id, folder_before = self._playback.message.id, self._playback.message.folder
         await self.call.run_while_listening(
             self.services.messages.move_to_folder(self.mailbox.id, message_id, folder, ChangeReason.DTMF)
         )
         if folder is Folder.DELETED:
             self.session.record(AuditAction.DELETED, [message_id])
+        elif folder is not folder_before:
+            self.session.record_soon(AuditAction.MOVED, message_id)
         self.call.journal.note("folder", message=message_id, folder=folder)
         self._cursor.advance()
         await self.say(confirmation)
@@ -255,6 +257,7 @@ class MessageMenu(OwnerMenu):
         await self.call.run_while_listening(
             self.services.messages.set_marks(self.mailbox.id, message_id, labels=[label])
         )
+        self.session.record_soon(AuditAction.CHANGED, message_id)
         self.call.journal.note("label", message=message_id, label=label)
         return await self._save()
 

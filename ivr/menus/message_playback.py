@@ -11,7 +11,7 @@ from ivr.errors import HungUp
 from ivr.menus.menu import OwnerMenu
 from ivr.menus.message_envelope import MessageEnvelope
 from ivr.prompts.voice import Prompt
-from ivr.storage.records import Folder, Message
+from ivr.storage.records import AuditAction, Folder, Message
 
 MAX_PAUSE_MS = 60_000
 
@@ -122,7 +122,7 @@ class MessagePlayback:
     def _record_heard(self, stage: PlaybackStage) -> None:
         if stage is PlaybackStage.AUDIO and not self._is_recorded:
             self._is_recorded = True
-            self._menu.session.record_heard(self.message.id)
+            self._menu.session.record_soon(AuditAction.HEARD, self.message.id)
 
     def replay(self) -> None:
         """Go to the message's number, and to the start of its audio."""

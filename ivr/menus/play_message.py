@@ -12,7 +12,7 @@ from ivr.menus.context import CallContext
 from ivr.menus.dialplan_status import Status
 from ivr.menus.menu import CallerMenu, NextStep
 from ivr.menus.message_playback import MAX_PAUSE_MS, fast_forward_position_ms, rewind_position_ms
-from ivr.storage.records import Actor, AuditAction, ChangeReason, Door, Folder, Message
+from ivr.storage.records import AuditAction, ChangeReason, Folder, Message
 
 PLAYBACK_STATUS_VARIABLE = "VOICEMAIL_PLAYBACKSTATUS"
 """SUCCESS or FAILED, as VoiceMailPlayMsg() sets it."""
@@ -79,8 +79,7 @@ class PlayMessage(CallerMenu):
                 return None
 
     async def _record_heard(self, message: Message) -> None:
-        user, device = self.call_context.user, self.call_context.pin_attempt(self.mailbox).source
-        actor = Actor(Door.PHONE, user.id if user else "", device, "dialplan")
+        actor = self.call_context.actor(self.mailbox, "dialplan")
         await self.services.audit_log.record(
             actor, AuditAction.HEARD, account_id=message.account_id, box_id=message.box_id, subjects=[message.id]
         )

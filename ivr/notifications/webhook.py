@@ -13,17 +13,19 @@ from dataclasses import asdict
 from typing import Any
 
 from ivr.clock import Clock
+from ivr.directory.audit_log import AuditLog
 from ivr.directory.directory import Directory
 from ivr.errors import NotFound
 from ivr.notifications.event import MailboxEvent
 from ivr.notifications.webhook_request import WebhookRequest
 from ivr.notifications.worker import Handler, HandlerResult
 from ivr.storage.protocols import Transaction
-from ivr.storage.records import Message, OutboxTask, TaskKind
+from ivr.storage.records import Actor, AuditAction, Door, Message, OutboxTask, TaskKind
 
 MAX_CONCURRENCY = 16
 MAX_PER_ACCOUNT = 4
 """Maximum number of requests of one account at a time: a slow receiver delays the webhooks of its account only."""
+WEBHOOK_ACTOR = Actor(Door.SERVICE, "", "webhook", "settings of the account")
 
 
 def subscribed_webhook(settings: Mapping[str, Any], event_name: str) -> tuple[str, str] | None:
@@ -61,7 +63,8 @@ class WebhookSubscriber:
 class WebhookSender:
     """Sends webhooks."""
 
-    def __init__(self, directory: Directory, clock: Clock, request: WebhookRequest) -> None:
+    def __init__(self, directory: Directory, clock: Clock, request: WebhookRequest, audit_log: AuditLog) -> None:
+        self._audit_log = audit_log
         self._directory = directory
         self._clock = clock
         self._request = request
@@ -84,6 +87,14 @@ class WebhookSender:
             body = json.dumps(dict(task.payload), ensure_ascii=False, sort_keys=True).encode()
             headers = self._headers(task, secret, body)
             await self._request.post(url, body, headers)
+            if task.message_id:
+                self._audit_log.record_soon(
+                    WEBHOOK_ACTOR,
+                    AuditAction.SENT,
+                    account_id=task.account_id,
+                    box_id=task.box_id,
+                    subject=task.message_id,
+                )
         return None
 
     def _headers(self, task: OutboxTask, secret: str, body: bytes) -> dict[str, str]:

@@ -14,15 +14,19 @@ from itertools import groupby
 
 import structlog
 
+from ivr.directory.audit_log import AuditedChange, AuditLog
 from ivr.directory.directory import Directory
 from ivr.errors import IvrError
 from ivr.retention.consistency_check import ConsistencyCheck
 from ivr.retention.rules import ROW_AGE_RULES, RetentionSchedule
 from ivr.storage.protocols import AudioStore, LeaseStore, MessageStore, RetentionStore
-from ivr.storage.records import DueItem, PendingUnlink, RetentionRule
+from ivr.storage.records import Actor, AuditAction, Door, DueItem, PendingUnlink, RetentionRule
 
 REMOVING_RULES = (RetentionRule.SOFT_DELETED, RetentionRule.EXPIRED)
 """Rules that remove messages for good."""
+DELETING_RULES = (RetentionRule.DELETED, *REMOVING_RULES, RetentionRule.BOX)
+"""Rules whose items are messages and mailboxes: what they do is in the audit log."""
+RETENTION_DEVICE = "retention"
 LEASE_NAME = "retention"
 LEASE_MARGIN_S = 60
 """Seconds by which the lease outlasts the interval of the runs."""
@@ -38,6 +42,7 @@ class RetentionStorage:
     messages: MessageStore
     recordings: AudioStore
     leases: LeaseStore
+    audit_log: AuditLog
 
 
 class RetentionWorker:
@@ -61,6 +66,7 @@ class RetentionWorker:
         self._messages = storage.messages
         self._recordings = storage.recordings
         self._leases = storage.leases
+        self._audit_log = storage.audit_log
         self._directory = directory
         self._consistency_check = consistency_check
         self._schedule = schedule
@@ -115,6 +121,14 @@ class RetentionWorker:
         for rule in ROW_AGE_RULES:
             items = await self._store.apply_rule(rule, self._schedule.cutoff(rule), self._batch_size)
             _log_applied(rule, items)
+            if rule in DELETING_RULES and items:
+                changes = [
+                    AuditedChange(
+                        AuditAction.DELETED, one.account_id, one.box_id, "" if one.id == one.box_id else one.id
+                    )
+                    for one in items
+                ]
+                await self._audit_log.record_all(Actor(Door.SERVICE, "", RETENTION_DEVICE, rule.value), changes)
             tally[rule.value] += len(items)
             more |= len(items) == self._batch_size
             self._has_words_to_purge |= bool(items) and rule in REMOVING_RULES

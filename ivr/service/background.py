@@ -184,7 +184,7 @@ def build_workers(
         throttle_s=settings.notifications.throttle_s,
         on_event=app.metrics.count_event,
     )
-    after_notify = AfterNotifyAction(app.boxes, app.messages)
+    after_notify = AfterNotifyAction(app.boxes, app.messages, app.audit_log)
     workers: list[Worker] = [
         new_worker("events", {**dispatcher.handlers, **after_notify.handlers, **account_alarm.handlers}),
         MwiWorker(
@@ -196,7 +196,12 @@ def build_workers(
         ),
         new_worker(
             "webhooks",
-            WebhookSender(app.directory, app.clock, WebhookRequest(settings.notifications.webhook_networks)).handlers,
+            WebhookSender(
+                app.directory,
+                app.clock,
+                WebhookRequest(settings.notifications.webhook_networks),
+                app.audit_log,
+            ).handlers,
             max_concurrency=webhook.MAX_CONCURRENCY,
             max_per_account=webhook.MAX_PER_ACCOUNT,
         ),
@@ -223,7 +228,11 @@ def build_workers(
             sender=settings.mail.sender,
         )
         mail_sender = MailSender(
-            boxes=app.boxes, messages=app.messages, composer=composer, smtp=SmtpClient(settings.mail)
+            boxes=app.boxes,
+            messages=app.messages,
+            composer=composer,
+            smtp=SmtpClient(settings.mail),
+            audit_log=app.audit_log,
         )
         workers.append(new_worker("mail", mail_sender.handlers, max_concurrency=settings.mail.max_connections))
     if transcription_engine != "off":

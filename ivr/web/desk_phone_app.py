@@ -65,7 +65,6 @@ class DeskPhoneScreens:
     async def show_start(self, request: Request) -> Response:
         """Show the new messages of the only mailbox, or the mailboxes that the phone reaches."""
         session = await _require_session(request)
-        await session.record(request, AuditAction.SIGNED_IN, session.token.box_id)
         boxes = await session.list_boxes()
         if len(boxes) == 1:
             return await self._show_folder(request, session, await session.get_box(boxes[0].record.id), Folder.NEW)
@@ -173,6 +172,11 @@ async def _require_session(request: Request) -> DeskPhoneSession:
         raise HTTPException(404)
     session = await authenticate(request, get_page_services(request))
     request.state.token_id = session.token.id
+    actor, log = session.actor(request), session.services.api.audit_log
+    if log.is_new_visit(actor.device, actor.proof, session.token.id):
+        log.record_soon(
+            actor, AuditAction.SIGNED_IN, account_id=session.account_id, box_id=session.token.box_id, subject=""
+        )
     return session
 
 

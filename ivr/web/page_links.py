@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from ivr.api.audio_links import EXPIRY_PARAMETER, SIGNATURE_PARAMETER, message_page_path
 from ivr.errors import BadInput, NotFound, PastRetention, Unauthorized
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.records import Actor, Door, Message
+from ivr.storage.records import Actor, AuditAction, Door, Message
 from ivr.web import page_messages
 from ivr.web.message_views import view_message
 from ivr.web.page_lists import ACTIONS, change_messages
@@ -117,6 +117,15 @@ async def _open_link(request: Request) -> LinkedMessage:
         message = await services.api.mailbox.messages.get(box_id, message_id, visitor.retention_cutoff(mailbox))
     except PastRetention as error:
         raise NotFound(str(error), message_id) from error
+    log = services.api.audit_log
+    if log.is_new_visit(LINK_PROOF, message.id, client_address(request)):
+        log.record_soon(
+            visitor.actor(request),
+            AuditAction.SIGNED_IN,
+            account_id=mailbox.account_id,
+            box_id=mailbox.id,
+            subject=message.id,
+        )
     query = "&".join(f"{name}={params[name]}" for name in (EXPIRY_PARAMETER, SIGNATURE_PARAMETER))
     return LinkedMessage(visitor, mailbox, message, path, query)
 

@@ -7,17 +7,19 @@ import json
 import httpx
 
 from ivr.directory.credentials import kazoo_credentials_md5
-from ivr.storage.records import AuditQuery
+from ivr.storage.records import AuditAction, AuditQuery
 from tests.api.conftest import RestClient, tone
 from tests.api.test_route_tree import ROUTES
 from tests.support.app_fixture import AppFixture
 
 
 async def actions(app: AppFixture) -> list[tuple[str, str]]:
-    """Return action and subject of all entries, oldest first."""
+    """Return action and subject of all entries, oldest first, without the first request of each API key."""
     await app.container.audit_log.flush()
     found = await app.container.audit_store.find(AuditQuery(), 100)
-    return [(entry.action, entry.subject) for entry in reversed(found)]
+    keys = {token.id for token in await app.container.tokens.list_valid(app.account.id, with_sessions=False)}
+    shown = (entry for entry in reversed(found) if entry.action != "signed-in" or entry.subject not in keys)
+    return [(entry.action, entry.subject) for entry in shown]
 
 
 async def test_audio_that_is_fetched_exported_and_deleted_is_recorded(
@@ -38,7 +40,7 @@ async def test_audio_that_is_fetched_exported_and_deleted_is_recorded(
         ("deleted", ids[0]),
         ("deleted", ids[1]),
     ]
-    entries = await app.container.audit_store.find(AuditQuery(user=app.alice.id), 10)
+    entries = await app.container.audit_store.find(AuditQuery(user=app.alice.id, action=AuditAction.FETCHED), 10)
     tokens = await app.container.tokens.list_valid(app.account.id, with_sessions=False)
     [token] = [one for one in tokens if one.user_id == app.alice.id]
     assert [(entry.actor.device, entry.actor.proof) for entry in entries] == [

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ivr.storage.database import Database
-from ivr.storage.records import ChangeReason, Folder
+from ivr.storage.records import AuditQuery, ChangeReason, Folder
 from tests.notifications.conftest import OWNER_EMAIL, NotificationAppFixture
 from tests.notifications.test_mail import mail_text
 from tests.support.fake_smtp_server import Behaviour, FakeSmtpServer, authenticated_tls_server
@@ -151,6 +151,11 @@ async def test_message_is_saved_or_deleted_after_mail_and_saving_wins(
     mail_app.clock.advance(s=900)
     await mail_app.run_until_idle()
     assert await mail_app.folder_of(message) == folder
+    await mail_app.container.audit_log.flush()
+    entries = await mail_app.container.audit_store.find(AuditQuery(subject=message.id), 10)
+    afterwards = {"saved": ["moved"], "deleted": ["deleted"], "new": []}[folder]
+    assert [str(entry.action) for entry in reversed(entries)] == ["sent", *afterwards]
+    assert {(entry.actor.door, entry.actor.device) for entry in entries} == {("service", "mail")}
 
 
 SIZE_REFUSALS = [

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ivr.storage.records import ChangeReason, Folder
+from ivr.storage.records import AuditQuery, ChangeReason, Folder
 from tests.notifications.conftest import NotificationAppFixture
 
 SECRET = "a word between us"
@@ -102,6 +102,11 @@ async def test_each_event_is_posted_with_signature(
     assert (event["message"]["media_id"], event["message"]["caller_id_name"]) == (message.id, "Jane")
     assert event["box"]["mailbox"] == "1000"
     assert receiver.events()[2]["reason"] == "crossbar_action"
+    await webhook_app.container.audit_log.flush()
+    entries = await webhook_app.container.audit_store.find(AuditQuery(subject=message.id), 10)
+    assert [(entry.action, entry.actor.door, entry.actor.device) for entry in entries] == [
+        ("sent", "service", "webhook")
+    ] * 4
 
 
 async def test_failed_webhook_is_retried_with_same_id(

@@ -49,6 +49,7 @@ def create_worker(app: AppFixture, *, batch_size: int = 100, limits: ScanLimits 
             messages=container.messages,
             recordings=container.recordings,
             leases=container.leases,
+            audit_log=container.audit_log,
         ),
         directory=container.directory,
         consistency_check=ConsistencyCheck(

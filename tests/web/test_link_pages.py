@@ -67,7 +67,7 @@ async def test_message_is_heard_saved_deleted_and_restored_through_its_link(
         assert await app.folder_of(message) == folder
     await app.container.audit_log.flush()
     entries = await app.container.audit_store.find(AuditQuery(subject=message.id), 10)
-    assert [entry.action for entry in entries] == ["moved", "restored", "deleted", "heard"]
+    assert [entry.action for entry in entries] == ["moved", "restored", "deleted", "heard", "signed-in"]
     assert {entry.actor.proof for entry in entries} == {"link"}
     await browser.send(link, origin="https://evil.example", action="delete")
     assert browser.page.status_code == 403

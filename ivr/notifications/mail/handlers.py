@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 
+from ivr.directory.audit_log import AuditLog
 from ivr.directory.models import Account
 from ivr.errors import AudioUnavailable, MailContentRefused, MailTooLarge, NotFound, PastRetention
 from ivr.mailbox.boxes import Boxes
@@ -13,10 +14,12 @@ from ivr.notifications.mail.smtp import SmtpClient
 from ivr.notifications.mail.subscriber import SHORT_MAIL, resolve_recipients
 from ivr.notifications.worker import NO_CUTOFF, Handler, HandlerResult
 from ivr.storage.protocols import MessageStore, Transaction
-from ivr.storage.records import ChangeReason, Folder, OutboxTask, TaskKind
+from ivr.storage.records import Actor, AuditAction, ChangeReason, Door, Folder, OutboxTask, TaskKind
 
 ATTEMPTS_WITH_AUDIO = 1
 """Attempts that fail when the audio cannot be read; the later ones are made without it."""
+
+MAIL_ACTOR = Actor(Door.SERVICE, "", "mail", "settings of the mailbox")
 
 log = structlog.get_logger()
 
@@ -24,7 +27,10 @@ log = structlog.get_logger()
 class MailSender:
     """Sends mails, with the message's audio attached where the box says so."""
 
-    def __init__(self, *, boxes: Boxes, messages: MessageStore, composer: MailComposer, smtp: SmtpClient) -> None:
+    def __init__(
+        self, *, boxes: Boxes, messages: MessageStore, composer: MailComposer, smtp: SmtpClient, audit_log: AuditLog
+    ) -> None:
+        self._audit_log = audit_log
         self._boxes = boxes
         self._messages = messages
         self._composer = composer
@@ -69,6 +75,7 @@ class MailSender:
         if message is None:
             return None
         message_id, settings = message.id, mailbox.settings
+        _record(self._audit_log, AuditAction.SENT, task)
         is_short = task.payload["template"] == SHORT_MAIL
         if is_short and not resolve_recipients(mailbox, TaskKind.NEW):
             return None  # No mail carries the audio.
@@ -86,6 +93,12 @@ class MailSender:
         return enqueue_after_mail
 
 
+def _record(audit_log: AuditLog, action: AuditAction, task: OutboxTask) -> None:
+    audit_log.record_soon(
+        MAIL_ACTOR, action, account_id=task.account_id, box_id=task.box_id, subject=task.message_id or ""
+    )
+
+
 def _log_omission(task: OutboxTask, error: Exception) -> None:
     log.warning("mail.sent_without_audio", box=task.box_id, message=task.message_id, error=str(error))
 
@@ -93,7 +106,8 @@ def _log_omission(task: OutboxTask, error: Exception) -> None:
 class AfterNotifyAction:
     """Saves or deletes a message after the mail server has accepted all its mails, each with the audio."""
 
-    def __init__(self, boxes: Boxes, messages: MessageStore) -> None:
+    def __init__(self, boxes: Boxes, messages: MessageStore, audit_log: AuditLog) -> None:
+        self._audit_log = audit_log
         self._boxes = boxes
         self._messages = messages
 
@@ -115,9 +129,12 @@ class AfterNotifyAction:
                     log.info("mail.message_stays_new", box=task.box_id, message=task.message_id)
                     return None
                 folder = Folder.SAVED if box.save_after_notify else Folder.DELETED
-                await self._messages.move_to_folder(
+                moved = await self._messages.move_to_folder(
                     task.box_id, task.message_id, folder, ChangeReason.AFTER_NOTIFICATION, required_folder=Folder.NEW
                 )
+                if message.folder is Folder.NEW and moved.folder is folder:
+                    action = AuditAction.DELETED if folder is Folder.DELETED else AuditAction.MOVED
+                    _record(self._audit_log, action, task)
         except (NotFound, PastRetention):
             pass
         return None

@@ -17,6 +17,8 @@ class AuditAction(StrEnum):
     """The audio of a message was downloaded."""
     EXPORTED = "exported"
     """Messages left the system as a file."""
+    SENT = "sent"
+    """A message, or what is known of it, left the system by mail or webhook."""
     ADDED = "added"
     """A message was stored by a client, or messages by an import."""
     CHANGED = "changed"
@@ -27,7 +29,7 @@ class AuditAction(StrEnum):
     """A message was copied to other mailboxes."""
     FORWARDED = "forwarded"
     CALLED_BACK = "called-back"
-    """An owner's phone was rung on the page, to call back who left a message."""
+    """An owner called back who left a message, from the message menu or from the page."""
     DELETED = "deleted"
     RESTORED = "restored"
     PIN_SET = "pin-set"
@@ -50,6 +52,8 @@ class Door(StrEnum):
     REST = "rest"
     COMMAND = "command"
     PAGE = "page"
+    SERVICE = "service"
+    """No person: the service did it because a setting says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +64,10 @@ class Actor:
     user: str
     """Id of the user or, for a command, name of the login; "": not known, as with a PIN that several people know."""
     device: str
-    """Phone, trunk and caller number, or network address."""
+    """Phone, trunk and caller number, or network address; of the service, what it was doing."""
     proof: str
-    """How it was proven: "own phone", "PIN", "password", "API key", "link", "edge token", "login"."""
+    """How it was proven: "own phone", "PIN", "dialplan", "password", "account id and MD5", "API key", "device secret",
+    "link", "edge token", "login"; of the service, whose setting it was: "settings of the mailbox"."""
 
 
 @dataclass(frozen=True, slots=True)
