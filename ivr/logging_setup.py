@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import partial
 from typing import TextIO
 
 import structlog
@@ -34,13 +35,17 @@ def configure_logging(log_settings: LogSettings, out: TextIO = sys.stderr) -> No
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[log_settings.level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(out),
+        logger_factory=partial(_return_logger, structlog.WriteLogger(out)),  # A new one for each line takes longer.
     )
     root = logging.getLogger()
     if not any(isinstance(handler, _LibraryHandler) for handler in root.handlers):
         root.addHandler(_LibraryHandler(logging.WARNING))
     for library, level in LIBRARY_LEVELS.items():
         logging.getLogger(library).setLevel(level)
+
+
+def _return_logger(logger: structlog.WriteLogger, *_: object) -> structlog.WriteLogger:
+    return logger
 
 
 def escape_invisible(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -9,6 +9,7 @@ import unicodedata
 import weakref
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack
+from datetime import tzinfo
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
@@ -21,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 from ivr.api.http_protocol import SENDS_FILES
 from ivr.api.middleware import is_head
 from ivr.audio.formats import AudioFormat
+from ivr.clock import date_of
 from ivr.errors import NotAcceptable, NotFound, RangeNotSatisfiable
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.renditions import MISSING_AUDIO, RenderedAudio
@@ -32,11 +34,20 @@ WILDCARD_TYPES = ("*/*", "application/octet-stream", "multipart/form-data", "mul
 """Media types that accept any format. Clients of Kazoo send the last three too."""
 MAX_RANGE_LENGTH = 100
 """Characters."""
+MAX_REMEMBERED_ACCEPT = 200
+"""Characters of an Accept header whose format is remembered."""
 
 
 def best_format(accept: str | None, available: Sequence[AudioFormat]) -> AudioFormat:
     """Return the preferred format; among equals, the first available one. Raises `NotAcceptable`."""
-    if not accept or not accept.strip():
+    is_usual = not accept or len(accept) <= MAX_REMEMBERED_ACCEPT
+    choose = _best_format if is_usual else _best_format.__wrapped__
+    return choose(accept or "", (*available,))
+
+
+@lru_cache(maxsize=256)
+def _best_format(accept: str, available: tuple[AudioFormat, ...]) -> AudioFormat:
+    if not accept.strip():
         return available[0]
     items = [_parse_item(item) for item in accept.split(",") if item.strip()]
     candidates = []
@@ -82,7 +93,7 @@ def message_filename(mailbox: Mailbox, message: Message, extension: str) -> str:
     caller = next(
         (text for text in (message.caller.number, message.caller.name) if text and text != ANONYMOUS), UNKNOWN
     )
-    return f"{_sanitize(caller)}_{mailbox.local_time(message.time):%Y-%m-%d_%H-%M-%S}{extension}"
+    return f"{_sanitize(caller)}_{_format_time(message.time, mailbox.zone_info)}{extension}"
 
 
 def greeting_filename(mailbox: Mailbox, kind: str, extension: str) -> str:
@@ -90,6 +101,7 @@ def greeting_filename(mailbox: Mailbox, kind: str, extension: str) -> str:
     return f"{kind}_{_sanitize(mailbox.number)}{extension}"
 
 
+@lru_cache(maxsize=1024)
 def content_disposition(filename: str) -> str:
     """Return the Content-Disposition header of a download."""
     return f"attachment; filename=\"{filename}\"; filename*=UTF-8''{quote(filename)}"
@@ -107,6 +119,11 @@ class UniqueFilenames:
         n = self._counts.get(name.lower(), 0) + 1
         self._counts[name.lower()] = n
         return name if n == 1 else self.reserve(f"{stem}_{n}{dot}{extension}")
+
+
+@lru_cache(maxsize=1024)
+def _format_time(timestamp: float, timezone: tzinfo) -> str:
+    return f"{date_of(timestamp, timezone):%Y-%m-%d_%H-%M-%S}"
 
 
 @lru_cache(maxsize=1024)

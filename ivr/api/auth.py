@@ -108,11 +108,12 @@ async def require_principal(request: Request) -> Principal:
     Another account is `Forbidden` whether it exists or not, so that account ids cannot be probed. The dependencies of
     the routes take the request alone: FastAPI needs longer to resolve parameters and nested dependencies than they do.
     """
-    principal: Principal | None = getattr(request.state, "principal", None)
+    state = request.scope["state"]
+    principal: Principal | None = state.get("principal")
     if principal is None:
         account_id = request.path_params["account_id"]
         principal = await authenticate(request, get_services(request), account_id, extract_token(request))
-        request.state.principal = principal
+        state["principal"] = principal
     return principal
 
 
@@ -177,7 +178,7 @@ async def find_token(request: Request, services: ApiServices, text: str) -> Toke
         await services.auth.count_guess(text, client_address(request))
         raise Unauthorized("invalid or expired token")
     services.auth.tokens.use.note(token)
-    request.state.auth_token, request.state.token_id = text, token.id
+    request.scope["state"].update(auth_token=text, token_id=token.id)
     return token
 
 
@@ -186,10 +187,11 @@ CurrentPrincipal = Annotated[Principal, Depends(require_principal)]
 
 async def require_box(request: Request) -> Mailbox:
     """Return the box of the path. Raises `NotFound`, `Forbidden`, and what `require_principal` raises."""
-    mailbox: Mailbox | None = getattr(request.state, "mailbox", None)
+    state = request.scope["state"]
+    mailbox: Mailbox | None = state.get("mailbox")
     if mailbox is None:
         mailbox = await (await require_principal(request)).get_box(request.path_params["box_id"])
-        request.state.mailbox = mailbox
+        state["mailbox"] = mailbox
     return mailbox
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -63,7 +64,7 @@ def success(
     if is_cacheable and request.method == "GET" and ("*" in known_tags or revision in known_tags):
         return Response(status_code=304, headers=response_headers)
     content = {
-        "auth_token": token or getattr(request.state, "auth_token", ""),
+        "auth_token": token or _auth_token(request),
         "data": orjson.Fragment(data_json),
         **paging,
         "revision": revision,
@@ -83,7 +84,7 @@ def failure(
 ) -> Response:
     """Build an error response."""
     content = {
-        "auth_token": getattr(request.state, "auth_token", ""),
+        "auth_token": _auth_token(request),
         "data": data,
         "error": str(status),
         "message": message,
@@ -95,7 +96,7 @@ def failure(
 
 def request_id(request: Request) -> str:
     """Return the id under which the request is logged."""
-    return str(getattr(request.state, "request_id", ""))
+    return str(request.scope["state"].get("request_id", ""))
 
 
 def document_revision(document: Mailbox | Message) -> str:
@@ -155,14 +156,23 @@ def _split_list(header: str) -> list[str]:
 
 def timestamp(now: float) -> str:
     """Return the time of a response as clients read it. `now`: Unix seconds."""
-    return f"{datetime.fromtimestamp(now, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return _format_timestamp(int(now))
+
+
+@lru_cache(maxsize=1)
+def _format_timestamp(second: int) -> str:
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _auth_token(request: Request) -> str:
+    return str(request.scope["state"].get("auth_token", ""))
 
 
 def _server_members(request: Request) -> dict[str, str]:
     """Return the members about the server. `version` and `node` are for clients that are signed in."""
     app = request.app
     members = {"request_id": request_id(request), "timestamp": timestamp(app.state.services.clock.now())}
-    if getattr(request.state, "auth_token", ""):
+    if _auth_token(request):
         members |= {"node": app.state.node, "version": app.version}
     return members
 

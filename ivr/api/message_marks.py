@@ -52,8 +52,15 @@ class MessageMarks(BaseModel):
         return any(wanted not in (None, current) for wanted, current in (urgent, labels))
 
 
+_CHANGES = {*CHANGE_MEMBERS}
+MARKS = MessageMarks.model_fields.keys()
+NO_MARKS = MessageMarks()
+
+
 def parse_marks(body: Body) -> MessageMarks:
     """Return the marks of a request. Raises `InvalidFields`."""
+    if not MARKS & body.data_or_empty.keys():
+        return NO_MARKS
     with report_violations():
         return MessageMarks.model_validate(body.data_or_empty)
 
@@ -63,6 +70,10 @@ def check_change(request: Request, body: Body) -> None:
 
     As in Kazoo, a body that names nothing moves messages to `saved`, so a misspelt name would do that too.
     """
+    data = body.data_or_empty
+    names_changes_alone = body.envelope.keys() == {"data"} and data.keys() <= _CHANGES and None not in data.values()
+    if names_changes_alone and not request.scope["query_string"]:
+        return  # Nearly every request.
     reject_misspelt_parameters(request.query_params, CHANGE_PARAMETERS)
     reject_misspelt_members([*body.envelope], (*CHANGE_MEMBERS, "data"))
     reject_misspelt_members(body.data_or_empty, CHANGE_MEMBERS)

@@ -45,7 +45,7 @@ class RequestLogMiddleware:
             await self._app(scope, receive, send)
             return
         scope["path"] = scope["path"].rstrip("/") or "/"  # Some clients append a slash.
-        request_id = self._ids.new_document_id()
+        request_id = self._ids.new_request_id()
         scope.setdefault("state", {})["request_id"] = request_id
         scope["app"] = self._api
         started_at, status, finished = self._clock.monotonic(), 0, False

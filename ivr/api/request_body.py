@@ -74,11 +74,13 @@ def parse_body(raw: bytes, media_type: str) -> Body:
 
 def _parse_json_object(raw: bytes) -> dict[str, Any]:
     # Parsing holds up all calls of the process, for a time that depends on the number of values and not on the bytes.
-    if raw.count(b"[") + raw.count(b"{") > MAX_JSON_CONTAINERS or raw.count(b",") > MAX_JSON_VALUES:
+    containers = raw.count(b"[") + raw.count(b"{")
+    if containers > MAX_JSON_CONTAINERS or raw.count(b",") > MAX_JSON_VALUES:
         raise BadInput(f"JSON has too many values: send at most {MAX_JSON_CONTAINERS} objects and arrays")
     try:
-        document = json.loads(raw, parse_constant=_reject_constant, parse_float=_finite_float)
-        if _is_too_deep(document):
+        document = _JSON.decode(raw.decode(json.detect_encoding(raw), "surrogatepass"))
+        may_exceed_limits = containers > MAX_JSON_DEPTH or raw.count(b":") > MAX_JSON_MEMBERS
+        if may_exceed_limits and _is_too_deep(document):
             raise RecursionError
         if any(mark in raw for mark in (b"\\u", b"\xed", b"\0")):
             json.dumps(document, ensure_ascii=False).encode()  # A lone surrogate cannot be stored as UTF-8.
@@ -116,6 +118,9 @@ def _finite_float(text: str) -> float:
 
 def _reject_constant(text: str) -> float:
     raise ValueError(f"{text} is not allowed in JSON")
+
+
+_JSON = json.JSONDecoder(parse_constant=_reject_constant, parse_float=_finite_float)
 
 
 def parse_form_fields(raw: bytes, *, strict: bool = False) -> dict[str, list[str]]:
@@ -167,7 +172,12 @@ class BodyStream:
 
     async def read(self) -> bytes:
         """Return the whole body. Raises `PayloadTooLarge`, `BodyTimeout`."""
-        return b"".join([chunk async for chunk in self.chunks()])
+        if self._content_length > self._limit:
+            await self._raise_too_large()
+        chunks: list[bytes] = []
+        while chunk := await self._next_chunk():
+            chunks.append(chunk)
+        return b"".join(chunks)
 
     async def _next_chunk(self) -> bytes:
         """Return the next bytes, empty at the end. Raises `ClientDisconnect`, `PayloadTooLarge`, `BodyTimeout`."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any
+
+from ivr.precedence import is_background
 
 
 class ReadCache:
@@ -17,14 +20,24 @@ class ReadCache:
         self._change_fingerprint = change_fingerprint
         self._max_entries = max_entries
         self._results: dict[Hashable, Any] = {}
+        self._reads: dict[Hashable, asyncio.Future[None]] = {}
+        """The end of each read that goes on. After a commit, all requests want the same rows at once."""
         self._fingerprint = b""
 
     async def get(self, key: Hashable, read: Callable[[], Awaitable[Any]]) -> Any:
-        """Return the result for a key; `read` is awaited if there is none."""
+        """Return the result for a key. If there is none, `read` is awaited, or such a read that goes on."""
+        # A commit meanwhile replaces both dictionaries: then the result is stored where it is never looked up.
         results = self._current_results()
+        reads, reader = self._reads, (is_background(), key)  # A call does not wait for the read of a request.
+        while key not in results and reader in reads:
+            await asyncio.wait([reads[reader]])
         if key not in results:
-            # A commit during the read replaces the dictionary: then the result is stored where it is never looked up.
-            results[key] = await read()
+            ended = reads[reader] = asyncio.get_running_loop().create_future()
+            try:
+                results[key] = await read()
+            finally:
+                del reads[reader]
+                ended.set_result(None)
         return results[key]
 
     def recall(self, key: Hashable) -> Any:
@@ -34,5 +47,5 @@ class ReadCache:
     def _current_results(self) -> dict[Hashable, Any]:
         fingerprint = self._change_fingerprint()
         if fingerprint != self._fingerprint or len(self._results) >= self._max_entries:
-            self._results, self._fingerprint = {}, fingerprint
+            self._results, self._reads, self._fingerprint = {}, {}, fingerprint
         return self._results

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from ivr.errors import Conflict, DiskFull, StoreBusy, StoreError
+from ivr.precedence import background
+from ivr.storage.read_cache import ReadCache
 from ivr.storage.sqlite.database import SqliteDatabase
 from ivr.storage.sqlite.directory_changes import DirectoryChanges
 
@@ -197,6 +199,32 @@ async def test_row_is_read_again_only_after_a_commit(tmp_path: Path) -> None:
     await database.write(lambda c: c.execute("INSERT INTO things VALUES (1)"))
     assert await database.read_row("SELECT n FROM things WHERE n = ?", 1) is not None
     database.close()
+
+
+async def test_requests_that_want_the_same_row_after_a_commit_share_one_read() -> None:
+    committed, reads, release = b"1", 0, asyncio.Event()
+    cache = ReadCache(lambda: committed, max_entries=10)
+
+    async def read() -> int:
+        nonlocal reads
+        reads += 1
+        value = reads
+        await release.wait()
+        return value
+
+    first, *others = (asyncio.create_task(cache.get("row", read)) for _ in range(3))
+    with background():
+        request = asyncio.create_task(cache.get("row", read))
+    await asyncio.sleep(0)
+    assert reads == 2, "a call waits for the read of a request, or requests do not share theirs"
+    first.cancel()
+    await asyncio.sleep(0)
+    committed = b"2"
+    later = asyncio.create_task(cache.get("row", read))
+    await asyncio.sleep(0)
+    release.set()
+    assert await asyncio.gather(*others, request) == [4, 4, 2], "who waited for a read that was cancelled reads"
+    assert await later == 3, "a read from before the commit was reused"
 
 
 def test_a_database_of_a_newer_version_is_refused_with_the_way_back(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr.ids import IdGenerator
+from ivr.ids import REQUEST_IDS, IdGenerator
 from ivr.storage.records import Folder, Message
 
 
@@ -17,6 +18,13 @@ def test_gregorian_time_matches_sample_of_seed() -> None:
     timestamp = int(datetime(2016, 5, 10, 0, 18, 42, tzinfo=UTC).timestamp())
     message = Message("201605-x", "a", "b", Folder.NEW, time=timestamp, length_ms=3140)
     assert message.gregorian == 63_630_058_722
+
+
+def test_ids_of_requests_are_different_random_bytes() -> None:
+    drawn = b"".join(n.to_bytes(16) for n in range(3 * REQUEST_IDS))
+    source = io.BytesIO(drawn)
+    ids = IdGenerator(source.read)
+    assert bytes.fromhex("".join(ids.new_request_id() for _ in range(3 * REQUEST_IDS))) == drawn
 
 
 @given(

@@ -28,11 +28,11 @@ from ivr.storage.sqlite.directory_changes import DirectoryChanges, require_direc
 from ivr.storage.sqlite.error_translation import translate_sqlite_error
 from ivr.storage.sqlite.migrations import SCHEMA_VERSION, apply_migrations
 from ivr.storage.sqlite.schema import FILE_MODE, read_schema_version, verify_schema_version
+from ivr.storage.sqlite.wal_index import WalIndex
 
 T = TypeVar("T")
 Queued = tuple[Transaction[Any], "asyncio.Future[Any]", float]
 """A change, the future of its result, and when it was queued (monotonic seconds)."""
-WAL_INDEX_HEADER_BYTES = 48
 MAX_CACHED_ROWS = 10_000
 Outcome = tuple["asyncio.Future[Any]", Any, Exception | None]
 MAX_COMMIT_BATCH = 200
@@ -64,7 +64,7 @@ class SqliteDatabase:
         """Rank, number, and the change: those of calls (rank 0) precede those of requests (1) and the end (2)."""
         self._queued = itertools.count()
         self._thread_local = threading.local()
-        self._wal_index: int | None = None
+        self._wal_index = WalIndex(path)
         self._rows = ReadCache(self.change_fingerprint, max_entries=MAX_CACHED_ROWS)
         self._directory_changes = DirectoryChanges(self.change_fingerprint)
         self._directory_rows = ReadCache(self._directory_changes.fingerprint, max_entries=MAX_CACHED_ROWS)
@@ -132,17 +132,8 @@ class SqliteDatabase:
             )
 
     def change_fingerprint(self) -> bytes:
-        """Return a value that changes with every commit of any process. Costs microseconds and reads no row.
-
-        It is the header of the WAL index: change counter, number of frames, salts and checksums. SQLite rewrites it
-        before a commit returns (https://sqlite.org/walformat.html).
-        """
-        if self._wal_index is None:
-            try:
-                self._wal_index = os.open(f"{self._path}-shm", os.O_RDONLY | os.O_CLOEXEC)
-            except OSError:
-                return os.urandom(8)  # SQLite could not use a WAL here: nothing is known to be unchanged.
-        return os.pread(self._wal_index, WAL_INDEX_HEADER_BYTES, 0)
+        """Return a value that changes with every commit of any process. Costs less than a microsecond, reads no row."""
+        return self._wal_index.header()
 
     def directory_fingerprint(self) -> bytes:
         """Return a value that changes with every commit, except those known to have left the directory as it was.
@@ -181,9 +172,7 @@ class SqliteDatabase:
         self._background_reader_pool.shutdown()
         for connection in [*self._reader_connections, self._writer_connection]:
             connection.close()
-        if self._wal_index is not None:  # Not before: closing it drops the locks of all connections of the process.
-            os.close(self._wal_index)
-            self._wal_index = None
+        self._wal_index.close()
 
     # -- the writer's thread -----------------------------------------------------------------------------------
 

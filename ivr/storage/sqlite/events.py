@@ -11,7 +11,8 @@ from ivr.storage.database import DATABASE_TIME
 from ivr.storage.records import FORGOTTEN_AFTER_S, FORMER_NUMBERS, Message, TaskKind
 from ivr.storage.sqlite import message_rows
 
-_KNOWN_ASTERISKS = f"SELECT DISTINCT asterisk FROM nodes WHERE seen_at >= {DATABASE_TIME} - {FORGOTTEN_AFTER_S}"
+_IS_KNOWN = f"seen_at >= {DATABASE_TIME} - {FORGOTTEN_AFTER_S}"
+_KNOWN_ASTERISKS = f"SELECT DISTINCT asterisk FROM nodes WHERE {_IS_KNOWN}"
 
 
 def enqueue(
@@ -92,9 +93,11 @@ def enqueue_mwi(
     connection.execute(
         "INSERT INTO outbox (account_id, box_id, kind, target, payload, created_at, due_at, attempts)"
         f" SELECT ?, ?, 'mwi', asterisk, '{{}}', ?, ?, 0 FROM ({_KNOWN_ASTERISKS}"
-        f" UNION ALL SELECT '' WHERE NOT EXISTS ({_KNOWN_ASTERISKS})) AS known WHERE true"
+        f" UNION ALL SELECT '' WHERE NOT EXISTS (SELECT 1 FROM nodes WHERE {_IS_KNOWN})) AS known WHERE true"
         " ON CONFLICT (box_id, target) WHERE kind = 'mwi' DO UPDATE SET created_at = excluded.created_at,"
-        " due_at = min(outbox.due_at, excluded.due_at), lease = NULL",
+        " due_at = min(outbox.due_at, excluded.due_at), lease = NULL"
+        " WHERE outbox.lease IS NOT NULL OR outbox.due_at > excluded.due_at"
+        " OR outbox.created_at <> excluded.created_at",  # Else nothing is to be written.
         (account_id, box_id, now, now),
     )
     if former_numbers:

@@ -228,14 +228,17 @@ def set_transcription(connection: sqlite3.Connection, message: Message, transcri
     connection.execute(sql, (transcription, message.id, message.recording))
 
 
+_FOLDERS = {folder.value: folder for folder in Folder}
+
+
 def message_from_row(row: sqlite3.Row) -> Message:
     """Return the message of a row of `messages`."""
     return Message(
         id=row["id"],
         account_id=row["account_id"],
         box_id=row["box_id"],
-        folder=Folder(row["folder"]),
-        folder_before=Folder(row["previous_folder"]) if row["previous_folder"] else None,
+        folder=_FOLDERS[row["folder"]],
+        folder_before=_FOLDERS[row["previous_folder"]] if row["previous_folder"] else None,
         time=row["time"],
         length_ms=row["length_ms"],
         sample_rate=row["sample_rate"],
@@ -247,7 +250,7 @@ def message_from_row(row: sqlite3.Row) -> Message:
         from_uri=row["from_uri"] or "",
         to_uri=row["to_uri"] or "",
         call_id=row["call_id"] or "",
-        history=tuple(json.loads(row["history"])),
+        history=tuple(json.loads(row["history"])) if row["history"] != "[]" else (),
         forwarded_by=Forwarder(**json.loads(row["forwarded_by"])) if row["forwarded_by"] else None,
         caller_user_id=row["caller_user_id"],
         transcription=row["transcription"],
