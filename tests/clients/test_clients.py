@@ -64,7 +64,7 @@ async def run_step(http: httpx.AsyncClient, step: dict[str, Any], known: dict[st
         headers["Content-Type"] = f"{step.get('multipart_type', 'multipart/mixed')}; boundary={BOUNDARY}"
     response = await http.request(method, path, content=content, headers=headers)
     assert response.status_code == step.get("status", 200), f"{where}: {response.text}"
-    document = response.json() if "json" in response.headers.get("content-type", "") else {}
+    document = response.json() if response.content and "json" in response.headers.get("content-type", "") else {}
     for name, expected in step.get("reads", {}).items():
         value = value_at(document, name)
         matches = bool(re.fullmatch(expected[1:], str(value))) if str(expected).startswith("~") else value == expected
