@@ -68,8 +68,11 @@ async def _phone_lights(app: App, box: Mailbox, usage: dict[str, BoxUsage]) -> l
             for one in boxes
             if one.settings.enabled and one.settings.has_owner_rights(user.id) and one.id in usage
         )
-        states = await app.mwi_targets.for_users([user.id])
-        rows += [_light_row(state.mailbox, f"phone of {user.name}", state.new, state.old, why) for state in states]
+        rows += [
+            _light_row(state.mailbox, f"phone of {user.name}", state.new, state.old, why)
+            for lights in await app.mwi_targets.for_users([user.id])
+            for state in lights.states
+        ]
     return rows
 
 

@@ -2,39 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import structlog
 
 from ivr.ami.actions import MwiState
 from ivr.notifications.settings import MwiSettings
 from ivr.storage.protocols import MwiStore
-from ivr.storage.records import BoxMwiCounts, EndpointMwiCounts
+from ivr.storage.records import BoxMwiCounts, EndpointMwiCounts, PublishedLights
 from ivr.validation.numbers import is_mwi_mailbox
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class BoxMwi:
-    """A mailbox: its owner and members, and the states of its message lights.
+class Lights:
+    """The message lights of a mailbox or of an endpoint; the other of the two is "".
 
-    `former`: the MWI mailboxes that it no longer has.
+    `user_ids`: owner and members of the mailbox. `published`: the names that were published before.
     """
 
     box_id: str
-    user_ids: tuple[str, ...]
-    states: tuple[MwiState, ...]
-    former: tuple[str, ...] = ()
+    endpoint: str
+    states: tuple[MwiState, ...] = ()
+    user_ids: tuple[str, ...] = ()
+    published: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(state.mailbox for state in self.states))
 
 
-def states_to_publish(boxes: Sequence[BoxMwi]) -> list[MwiState]:
-    """Return the states of these mailboxes, and zero counts for MWI mailboxes that none of them has any longer."""
-    states = [state for box in boxes for state in box.states]
+def states_to_publish(lights: Sequence[Lights]) -> list[MwiState]:
+    """Return the states of these lights, and zero counts for names that none of them has any longer."""
+    states = [state for one in lights for state in one.states]
     names = {state.mailbox for state in states}
-    former = dict.fromkeys(name for box in boxes for name in box.former if name not in names)
+    former = dict.fromkeys(name for one in lights for name in one.published if name not in names)
     return [*(MwiState(name, 0, 0) for name in former), *states]
+
+
+def changed_lights(lights: Sequence[Lights]) -> list[PublishedLights]:
+    """Return the lights that are to be stored as published: those that had other names before."""
+    return [
+        PublishedLights(one.box_id, one.endpoint, one.names) for one in lights if set(one.names) != set(one.published)
+    ]
 
 
 class MwiTargets:
@@ -43,81 +55,92 @@ class MwiTargets:
     def __init__(self, store: MwiStore, settings: MwiSettings, system: str) -> None:
         self._store = store
         self._settings = settings
-        self._system = system
+        self.system = system
 
-    async def for_boxes(self, box_ids: Iterable[str]) -> list[BoxMwi]:
+    async def for_boxes(self, box_ids: Iterable[str]) -> list[Lights]:
         """Return the lights of these mailboxes, deleted ones included."""
-        return await self.for_changed_boxes(dict.fromkeys(box_ids, ()))
+        return [self._box_lights(counts) for counts in await self._store.boxes(sorted(set(box_ids)))]
 
-    async def for_changed_boxes(self, former_numbers: Mapping[str, Sequence[str]]) -> list[BoxMwi]:
-        """Return the lights of these mailboxes, by id with the numbers that each no longer has, deleted ones included.
-
-        The mailboxes that have those lights now follow them.
-        """
-        counts = await self._store.boxes(sorted(former_numbers))
-        boxes = [self._box_mwi(box, former_numbers[box.box_id]) for box in counts]
-        former = {name for box in boxes for name in box.former}
-        if not former:
-            return boxes
-        successors = await self._store.boxes_with_numbers(self._numbers_of(former))
-        return [*boxes, *(self._box_mwi(box) for box in successors if box.box_id not in former_numbers)]
-
-    async def box_page(self, after: str, limit: int) -> list[BoxMwi]:
-        """Return the lights of existing mailboxes by id, after the id `after`."""
-        return [self._box_mwi(counts) for counts in await self._store.box_page(after, limit)]
-
-    async def record_published(self, boxes: Sequence[BoxMwi], now: float) -> None:
-        """Store that the lights of these mailboxes have been published at `now` (Unix s)."""
-        await self._store.record_published([box.box_id for box in boxes], int(now))
-
-    async def for_users(self, user_ids: Iterable[str]) -> list[MwiState]:
+    async def for_users(self, user_ids: Iterable[str]) -> list[Lights]:
         """Return the lights of the phones of these users: the sum over all enabled mailboxes of each."""
-        counts = await self._store.endpoints_of_users(self._system, user_ids)
-        return [state for _, state in self._endpoint_states(counts)]
+        counts = await self._store.endpoints_of_users(self.system, user_ids)
+        return [self._endpoint_lights(one) for one in counts]
 
-    async def for_endpoints(self, endpoint_names: Iterable[str]) -> list[MwiState]:
-        """Return the lights of these phones; the counts of a phone without a user are 0."""
+    async def for_endpoints(self, endpoint_names: Iterable[str]) -> list[Lights]:
+        """Return the lights of these phones; a phone without a user has given its light up."""
         names = sorted(set(endpoint_names))
-        states = dict(self._endpoint_states(await self._store.endpoints(self._system, names)))
-        endpoint_states = [
-            states.get(name) or MwiState(self._settings.endpoint_mailbox.format(endpoint=name), 0, 0) for name in names
-        ]
-        return [state for state in endpoint_states if is_mwi_mailbox(state.mailbox)]
+        counts = {one.endpoint: one for one in await self._store.endpoints(self.system, names)}
+        return [self._endpoint_lights(counts[name]) if name in counts else self._given_up(name) for name in names]
 
-    async def endpoint_page(self, after: str, limit: int) -> list[tuple[str, MwiState]]:
-        """Return the endpoints after the name `after`, by name, and their lights."""
-        return [*self._endpoint_states(await self._store.endpoint_page(self._system, after, limit))]
+    async def box_page(self, after: str, limit: int) -> list[Lights]:
+        """Return the lights of existing mailboxes by id, after the id `after`."""
+        return [self._box_lights(counts) for counts in await self._store.box_page(after, limit)]
+
+    async def endpoint_page(self, after: str, limit: int) -> list[Lights]:
+        """Return the lights of endpoints by name, after the name `after`."""
+        return [self._endpoint_lights(counts) for counts in await self._store.endpoint_page(self.system, after, limit)]
+
+    async def without_subject(self, limit: int) -> list[Lights]:
+        """Return the published lights of mailboxes and endpoints that do not exist any longer; they have no states."""
+        return [
+            Lights(one.box_id, one.endpoint) for one in await self._store.published_without_subject(self.system, limit)
+        ]
+
+    async def with_published(self, lights: Sequence[Lights]) -> list[Lights]:
+        """Return these lights with the names that were published before.
+
+        What has a name now that one of them gives up follows, so that its light does not go dark.
+        """
+        boxes, endpoints = {one.box_id for one in lights} - {""}, {one.endpoint for one in lights} - {""}
+        published = {
+            (one.box_id, one.endpoint): one.names for one in await self._store.published(self.system, boxes, endpoints)
+        }
+        lights = [
+            replace(one, published=tuple(sorted({*one.published, *published.get((one.box_id, one.endpoint), ())})))
+            for one in lights
+        ]
+        given_up = {name for one in lights for name in one.published} - {name for one in lights for name in one.names}
+        if not given_up:
+            return lights
+        others = await self._store.published_with_names(self.system, given_up)
+        successors = [
+            *await self.for_boxes({one.box_id for one in others} - boxes - {""}),
+            *await self._existing({one.endpoint for one in others} - endpoints - {""}),
+        ]
+        return [*lights, *(replace(one, published=one.names) for one in successors)]
+
+    async def record_published(self, box_ids: Sequence[str], changed: Sequence[PublishedLights], now: float) -> None:
+        """Store that the lights of these mailboxes were published at `now` (Unix s), and all that differ."""
+        await self._store.record_published(self.system, box_ids, changed, int(now))
+
+    async def _existing(self, endpoint_names: Collection[str]) -> list[Lights]:
+        counts = await self._store.endpoints(self.system, endpoint_names) if endpoint_names else []
+        return [self._endpoint_lights(one) for one in counts]
 
     def is_managed(self, system: str) -> bool:
         """Return whether these lights belong to the Asterisk `system`."""
-        return system == self._system
+        return system == self.system
 
-    def _box_mwi(self, box: BoxMwiCounts, former_numbers: Sequence[str] = ()) -> BoxMwi:
+    def _box_lights(self, box: BoxMwiCounts) -> Lights:
+        if box.is_deleted:
+            return Lights(box.box_id, "", user_ids=box.user_ids)
         new, saved = (box.new, box.saved) if box.is_enabled else (0, 0)
         names = self._mailbox_names(box, [box.mailbox, *box.numbers, *self._with_prefix([box.mailbox])])
-        former = self._mailbox_names(box, [*former_numbers, *self._with_prefix(former_numbers)])
-        if box.is_deleted:
-            names, former = [], [*names, *former]
-        return BoxMwi(box.box_id, box.user_ids, tuple(MwiState(name, new, saved) for name in names), tuple(former))
+        return Lights(box.box_id, "", tuple(MwiState(name, new, saved) for name in names), box.user_ids)
+
+    def _given_up(self, endpoint: str) -> Lights:
+        """Return the light of a phone without a user: an earlier version did not store that it was published."""
+        former = self._endpoint_lights(EndpointMwiCounts(endpoint, 0, 0))
+        return Lights("", endpoint, published=former.names)
+
+    def _endpoint_lights(self, counts: EndpointMwiCounts) -> Lights:
+        name = self._settings.endpoint_mailbox.format(endpoint=counts.endpoint)
+        states = (MwiState(name, counts.new, counts.saved),) if is_mwi_mailbox(name) else ()
+        return Lights("", counts.endpoint, states)
 
     def _with_prefix(self, numbers: Iterable[str]) -> list[str]:
         prefix = self._settings.blf_prefix
         return [prefix + number for number in numbers if prefix and "@" not in number]
-
-    def _numbers_of(self, names: Iterable[str]) -> set[str]:
-        """Return the numbers and further targets by which a mailbox can have these MWI mailboxes."""
-        before, _, after = self._settings.mailbox.partition("@")[0].partition("{number}")
-        locals_ = {name.partition("@")[0].removeprefix(before).removesuffix(after) for name in names}
-        return {*names, *locals_, *(number.removeprefix(self._settings.blf_prefix) for number in locals_)}
-
-    def _endpoint_states(self, endpoints: Iterable[EndpointMwiCounts]) -> Iterator[tuple[str, MwiState]]:
-        for counts in endpoints:
-            name = self._endpoint_mailbox(counts.endpoint)
-            if is_mwi_mailbox(name):
-                yield counts.endpoint, MwiState(name, counts.new, counts.saved)
-
-    def _endpoint_mailbox(self, endpoint: str) -> str:
-        return self._settings.endpoint_mailbox.format(endpoint=endpoint)
 
     def _mailbox_names(self, box: BoxMwiCounts, numbers: Sequence[str]) -> list[str]:
         """Return the MWI mailboxes of a mailbox number, of that number with the prefix, and of further targets."""

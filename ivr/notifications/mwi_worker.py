@@ -16,9 +16,9 @@ from ivr.ami import actions
 from ivr.ami.client import AmiClient
 from ivr.clock import Clock
 from ivr.errors import AmiActionRejected, AmiUnavailable, StoreError
-from ivr.notifications.mwi_targets import MwiTargets, states_to_publish
+from ivr.notifications.mwi_targets import Lights, MwiTargets, changed_lights, states_to_publish
 from ivr.storage.protocols import OutboxStore
-from ivr.storage.records import FORMER_NUMBERS, OutboxTask, TaskKind
+from ivr.storage.records import OutboxTask, TaskKind
 
 BATCH_SIZE = 200
 """Rows of one claim, and mailboxes of one page of a resynchronization."""
@@ -127,11 +127,7 @@ class MwiWorker:
             self._busy = 0
 
     async def _publish(self, tasks: Sequence[OutboxTask], ami: AmiClient) -> bool:
-        former_numbers: dict[str, list[str]] = {}
-        for task in tasks:
-            if task.kind is TaskKind.MWI:
-                former_numbers.setdefault(task.box_id, []).extend(task.payload.get(FORMER_NUMBERS, ()))
-        boxes = await self._targets.for_changed_boxes(former_numbers)
+        boxes = await self._targets.for_boxes(task.box_id for task in tasks if task.kind is TaskKind.MWI)
         user_ids = {user_id for box in boxes for user_id in box.user_ids}
         # The lights of another Asterisk are published by its own service when that connects.
         endpoints = [
@@ -139,10 +135,11 @@ class MwiWorker:
             for task in tasks
             if task.kind is TaskKind.PHONE_MWI and self._targets.is_managed(str(task.payload["system"]))
         ]
-        endpoint_states = await self._targets.for_users(user_ids) if user_ids else []
-        endpoint_states += await self._targets.for_endpoints(endpoints) if endpoints else []
+        phones = await self._targets.for_users(user_ids) if user_ids else []
+        phones += await self._targets.for_endpoints(endpoints) if endpoints else []
+        lights = await self._targets.with_published([*boxes, *phones])
         try:
-            await actions.publish(ami, [*states_to_publish(boxes), *endpoint_states])
+            await actions.publish(ami, states_to_publish(lights))
         except AmiActionRejected as error:
             delay_s = self._timing.rejection_retry_delay_s
             log.error("mwi.rejected", error=str(error), remedy=REMEDY, retry_in_s=delay_s)
@@ -152,8 +149,10 @@ class MwiWorker:
         except AmiUnavailable as error:
             await self._outbox.release_without_attempt(tasks, int(self._clock.now()), str(error))
             return False
-        published = [box.box_id for box in boxes]
-        await self._outbox.complete(tasks, lambda transaction: transaction.record_light_published(published))
+        system, published, changed = self._targets.system, [box.box_id for box in boxes], changed_lights(lights)
+        await self._outbox.complete(
+            tasks, lambda transaction: transaction.record_lights_published(system, published, changed)
+        )
         return True
 
     async def _resync_all(self, ami: AmiClient) -> bool:
@@ -163,14 +162,15 @@ class MwiWorker:
             self._connected_since = (connection_id, started_at)
         published, after = 0, ""
         try:
-            while boxes := await self._targets.box_page(after=after, limit=BATCH_SIZE):
-                await actions.publish(ami, states_to_publish(boxes))
-                await self._targets.record_published(boxes, self._clock.now())
-                published, after = published + len(boxes), boxes[-1].box_id
+            while page := await self._targets.box_page(after=after, limit=BATCH_SIZE):
+                await self._publish_page(page, ami)
+                published, after = published + len(page), page[-1].box_id
             after = ""
-            while endpoints := await self._targets.endpoint_page(after=after, limit=BATCH_SIZE):
-                await actions.publish(ami, [state for _, state in endpoints])
-                after = endpoints[-1][0]
+            while page := await self._targets.endpoint_page(after=after, limit=BATCH_SIZE):
+                await self._publish_page(page, ami)
+                after = page[-1].endpoint
+            while page := await self._targets.without_subject(BATCH_SIZE):
+                await self._publish_page(page, ami)
         except AmiActionRejected as error:
             is_starting = started_at - self._connected_since[1] < self._timing.startup_window_s
             delay_s = self._timing.startup_retry_delay_s if is_starting else self._timing.rejection_retry_delay_s
@@ -184,6 +184,12 @@ class MwiWorker:
         self._synced_connection_id = connection_id
         log.info("mwi.resynced", boxes=published, s=round(self._clock.monotonic() - started_at, 2))
         return True
+
+    async def _publish_page(self, page: Sequence[Lights], ami: AmiClient) -> None:
+        lights = await self._targets.with_published(page)
+        await actions.publish(ami, states_to_publish(lights))
+        box_ids = [one.box_id for one in page if one.box_id]
+        await self._targets.record_published(box_ids, changed_lights(lights), self._clock.now())
 
     async def _wake_on_connection_change(self, ami: AmiClient) -> None:
         while True:

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from ivr.directory.models import Endpoint
+from ivr.directory.models import Account, Endpoint
 from ivr.errors import InvalidFields
+from ivr.notifications.mwi_targets import MwiTargets
 from ivr.notifications.mwi_worker import MwiTiming, MwiWorker
+from ivr.notifications.settings import MwiSettings
 from ivr.notifications.worker import OutboxRunner
 from ivr.service.background import build_workers
 from ivr.storage.records import ChangeReason, Folder, TaskKind
+from ivr.storage.sqlite.counters import SqliteMwiCounts
 from tests.notifications.conftest import NotificationAppFixture
 from tests.support.fake_ami_server import FakeAmiServer
 
@@ -239,6 +242,79 @@ async def test_lights_that_boxes_gave_up_while_the_service_was_stopped_are_clear
     await mwi_app.run_until_idle()
     lit = {name for name, counts in shown_mwi.items() if counts != (0, 0)}
     assert lit == {"1009@ivr", "*981009@ivr"}
+
+
+def _restart(app: NotificationAppFixture, **mwi: str) -> None:
+    """Start the service again, with these settings of `[mwi]`."""
+    targets = MwiTargets(SqliteMwiCounts(app.container.database), MwiSettings(**mwi), "asterisk")
+    worker = MwiWorker(outbox=app.container.outbox, clock=app.clock, targets=targets, ami=app.ami_client)
+    app.outbox_runner = OutboxRunner(app.container.outbox, [worker])
+
+
+def _lit(shown: dict[str, tuple[int, int]]) -> set[str]:
+    return {name for name, counts in shown.items() if counts != (0, 0)}
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize("is_stopped", [False, True], ids=["running", "stopped"])
+async def test_light_moves_when_the_realm_of_its_account_changes(
+    mwi_app: NotificationAppFixture, shown_mwi: dict[str, tuple[int, int]], is_stopped: bool
+) -> None:
+    """The former one stayed on for ever. An account that has the realm now keeps its lights."""
+    pattern = {"mailbox": "{realm}_{number}@ivr"}
+    _restart(mwi_app, **pattern)
+    directory = mwi_app.container.directory
+    await mwi_app.connect_ami()
+    await mwi_app.create_message(await mwi_app.create_box())
+    await mwi_app.create_message(await mwi_app.create_box("1001"))
+    await mwi_app.run_until_idle()
+    assert _lit(shown_mwi) == {"demo.example_1000@ivr", "demo.example_1001@ivr"}
+    await directory.update_account(mwi_app.account.model_copy(update={"realm": "new.example"}))
+    other = await directory.create_account(Account(name="other", realm="demo.example"))
+    heir = await mwi_app.container.boxes.create(other, {"mailbox": "1001", "name": "heir", "pin": "1379"})
+    await mwi_app.create_message(heir)
+    if is_stopped:
+        _restart(mwi_app, **pattern)
+    await mwi_app.run_until_idle()
+    assert _lit(shown_mwi) == {"new.example_1000@ivr", "new.example_1001@ivr", "demo.example_1001@ivr"}
+
+
+@pytest.mark.both_engines
+async def test_lights_by_former_patterns_are_cleared_after_a_restart(
+    mwi_app: NotificationAppFixture, shown_mwi: dict[str, tuple[int, int]]
+) -> None:
+    """Of mailboxes, of their second light and of phones; also of those that went while the service was stopped."""
+    box = await mwi_app.create_box(owner=mwi_app.alice, numbers=["2000"])
+    deleted = await mwi_app.create_box("1002", owner=mwi_app.bob)
+    _restart(mwi_app, blf_prefix="*98")
+    await mwi_app.connect_ami()
+    await mwi_app.create_message(box)
+    await mwi_app.create_message(deleted)
+    await mwi_app.run_until_idle()
+    assert {"1000@ivr", "*981000@ivr", "2000@ivr", "1002@ivr", "alice@ivr-phones", "bob@ivr-phones"} <= _lit(shown_mwi)
+    await mwi_app.container.boxes.delete(deleted)
+    await mwi_app.container.directory.remove_endpoint("asterisk", "bob")
+    mwi_app.outbox_runner = OutboxRunner(mwi_app.container.outbox, build_workers(mwi_app.container, None))
+    await mwi_app.run_until_idle()  # A service without a connection to Asterisk's manager.
+    _restart(mwi_app, mailbox="{number}@{realm}", endpoint_mailbox="phone-{endpoint}@ivr")
+    await mwi_app.run_until_idle()
+    assert _lit(shown_mwi) == {"1000@demo.example", "2000@demo.example", "phone-alice@ivr"}
+    _restart(mwi_app, mailbox="{number}@{account}", endpoint_mailbox="{endpoint}@ivr-phones")
+    await mwi_app.run_until_idle()
+    assert _lit(shown_mwi) == {f"{number}@{box.account_id}" for number in (1000, 2000)} | {"alice@ivr-phones"}
+
+
+async def test_light_that_a_phone_gives_up_shows_the_mailbox_that_has_it(
+    mwi_app: NotificationAppFixture, shown_mwi: dict[str, tuple[int, int]]
+) -> None:
+    """A mailbox can have the light of a phone among its `numbers`, and a phone that of a mailbox."""
+    box = await mwi_app.create_box(numbers=["alice@ivr-phones"])
+    await mwi_app.connect_ami()
+    await mwi_app.create_message(box)
+    await mwi_app.run_until_idle()
+    await mwi_app.container.directory.remove_endpoint("asterisk", "alice")
+    await mwi_app.run_until_idle()
+    assert shown_mwi["alice@ivr-phones"] == (1, 0)
 
 
 async def test_deleted_box_clears_mwi(mwi_app: NotificationAppFixture, shown_mwi: dict[str, tuple[int, int]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from ivr.storage.records import BoxMwiCounts, EndpointMwiCounts, Message, OutboxTask, TaskKind
+from ivr.storage.records import BoxMwiCounts, EndpointMwiCounts, Message, OutboxTask, PublishedLights, TaskKind
 
 
 class Transaction(Protocol):
@@ -49,8 +49,11 @@ class Transaction(Protocol):
     def record_mailed_without_audio(self, message_id: str) -> None:
         """Store that a mail about a message was delivered without its audio."""
 
-    def record_light_published(self, box_ids: Sequence[str]) -> None:
-        """Store that the lights of these mailboxes have been published now."""
+    def record_lights_published(self, system: str, box_ids: Sequence[str], changed: Sequence[PublishedLights]) -> None:
+        """Store that the lights of these mailboxes have been published to the Asterisk `system` now.
+
+        `changed`: all lights of those mailboxes and endpoints that had others before.
+        """
 
     def set_transcription(self, message: Message, transcription: str) -> None:
         """Store the transcription of a message, as JSON: {"result": "success" or "error", "text": …}.
@@ -144,14 +147,24 @@ class MwiStore(Protocol):
     async def boxes(self, box_ids: Sequence[str]) -> list[BoxMwiCounts]:
         """Return the counts of these mailboxes, deleted ones included."""
 
-    async def boxes_with_numbers(self, numbers: Iterable[str]) -> list[BoxMwiCounts]:
-        """Return the counts of existing mailboxes, of any account, with one of these as number or in `numbers`."""
-
     async def box_page(self, after: str, limit: int) -> list[BoxMwiCounts]:
         """Return the counts of existing mailboxes by id, after the id `after`."""
 
-    async def record_published(self, box_ids: Sequence[str], now: int) -> None:
-        """Store that the lights of these mailboxes have been published at `now` (Unix s)."""
+    async def published(
+        self, system: str, box_ids: Collection[str], endpoints: Collection[str]
+    ) -> list[PublishedLights]:
+        """Return the lights of these mailboxes and endpoints that were published to the Asterisk `system`."""
+
+    async def published_with_names(self, system: str, names: Collection[str]) -> list[PublishedLights]:
+        """Return those of these lights that were published to the Asterisk `system`, by mailbox and endpoint."""
+
+    async def published_without_subject(self, system: str, limit: int) -> list[PublishedLights]:
+        """Return lights that `system` still has of mailboxes and endpoints that do not exist any longer."""
+
+    async def record_published(
+        self, system: str, box_ids: Sequence[str], changed: Sequence[PublishedLights], now: int
+    ) -> None:
+        """Store that lights were published to `system` at `now` (Unix s); see `Transaction.record_lights_published`."""
 
     async def endpoints_of_users(self, system: str, user_ids: Iterable[str]) -> list[EndpointMwiCounts]:
         """Return the sums for all endpoints of these users at the Asterisk `system`."""

@@ -46,12 +46,12 @@ from ivr.storage.records.messages import (
 from ivr.storage.records.migration import MigrationPlan
 from ivr.storage.records.nodes import FORGOTTEN_AFTER_S, LOST_AFTER_S, NodeRecord, NodeStatus, ServiceProcess
 from ivr.storage.records.outbox import (
-    FORMER_NUMBERS,
     LEASE_S,
     NEVER_DUE,
     BoxMwiCounts,
     EndpointMwiCounts,
     OutboxTask,
+    PublishedLights,
     TaskKind,
 )
 from ivr.storage.records.overview import FinishedCall, MwiSummary, Overview, RecentMessage, ZoneUse
@@ -64,7 +64,6 @@ from ivr.storage.records.statistics import BoxContent, WorkStatistics
 __all__ = [
     "ERASED",
     "FORGOTTEN_AFTER_S",
-    "FORMER_NUMBERS",
     "GREGORIAN_OFFSET_S",
     "LEASE_S",
     "LOST_AFTER_S",
@@ -125,6 +124,7 @@ __all__ = [
     "PersonContent",
     "PersonQuery",
     "ProvisioningBatch",
+    "PublishedLights",
     "RecentMessage",
     "RecordingPurpose",
     "RetentionRule",

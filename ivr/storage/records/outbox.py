@@ -11,8 +11,6 @@ LEASE_S = 120
 """Seconds that a claim is valid; a worker renews it while it processes the task."""
 NEVER_DUE = 2**53
 """`due_at` of a task that was given up."""
-FORMER_NUMBERS = "former_numbers"
-"""Key of the payload of `MWI`: numbers and further targets whose lights the mailbox no longer has."""
 
 
 class TaskKind(StrEnum):
@@ -101,3 +99,12 @@ class EndpointMwiCounts:
     endpoint: str
     new: int
     saved: int
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedLights:
+    """The lights of a mailbox or an endpoint that were published to one Asterisk; the other of the two is ""."""
+
+    box_id: str
+    endpoint: str
+    names: tuple[str, ...]

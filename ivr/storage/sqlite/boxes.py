@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from ivr.clock import Clock
 from ivr.errors import Conflict, NotFound
@@ -145,17 +144,11 @@ def update_box(connection: sqlite3.Connection, box: BoxRecord, now: int) -> None
     connection.execute("DELETE FROM box_numbers WHERE box_id = ?", (box.id,))
     _insert_numbers(connection, box)
     settings_before = json.loads(before["settings"])
-    former_numbers = [number for number in _lit_numbers(settings_before) if number not in _lit_numbers(box.settings)]
-    events.enqueue_mwi(connection, box.account_id, box.id, now, former_numbers)  # Its users may have changed too.
+    events.enqueue_mwi(connection, box.account_id, box.id, now)  # Its lights and users may have changed too.
     for user_id in set(box_users.user_ids(settings_before)).difference(box_users.user_ids(box.settings)):
         sql = "SELECT system, name FROM endpoints WHERE account_id = ? AND user_id = ?"
         for phone in connection.execute(sql, (box.account_id, user_id)).fetchall():
             events.enqueue_phone_mwi(connection, box.account_id, phone["system"], phone["name"], now)
-
-
-def _lit_numbers(settings: Mapping[str, Any]) -> list[str]:
-    """Return the numbers that have the message light of a mailbox."""
-    return [str(settings["mailbox"]), *map(str, settings.get("numbers") or ())]
 
 
 def _insert_numbers(connection: sqlite3.Connection, box: BoxRecord) -> None:

@@ -9,12 +9,21 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 
 import structlog
 
 from ivr.errors import BoxFull
 from ivr.storage.database import OWN_ROWS, Database
-from ivr.storage.records import MEGABYTE, BoxMwiCounts, EndpointMwiCounts, Folder, FolderCounts, Message
+from ivr.storage.records import (
+    MEGABYTE,
+    BoxMwiCounts,
+    EndpointMwiCounts,
+    Folder,
+    FolderCounts,
+    Message,
+    PublishedLights,
+)
 from ivr.storage.sqlite import box_users, events, message_rows, removal
 
 _ROW = "(?, ?, ?, ?, ?, ?)"
@@ -123,20 +132,33 @@ class SqliteMwiCounts:
     async def boxes(self, box_ids: Sequence[str]) -> list[BoxMwiCounts]:
         return await self._read_boxes(f"WHERE boxes.id IN ({_placeholders(box_ids)})", tuple(box_ids))
 
-    async def boxes_with_numbers(self, numbers: Iterable[str]) -> list[BoxMwiCounts]:
-        values = sorted(set(numbers))
-        where = (
-            f"WHERE boxes.deleted_at IS NULL AND (boxes.mailbox IN ({_placeholders(values)}) OR EXISTS (SELECT 1"
-            f" FROM json_each(boxes.settings, '$.numbers') AS light WHERE light.value IN ({_placeholders(values)})))"
-        )
-        return await self._read_boxes(where, (*values, *values))
-
     async def box_page(self, after: str, limit: int) -> list[BoxMwiCounts]:
         where = "WHERE boxes.id > ? AND boxes.deleted_at IS NULL ORDER BY boxes.id LIMIT ?"
         return await self._read_boxes(where, (after, limit))
 
-    async def record_published(self, box_ids: Sequence[str], now: int) -> None:
-        await self._database.write(lambda c: events.record_light_published(c, box_ids, now), boxes=OWN_ROWS)
+    async def published(
+        self, system: str, box_ids: Collection[str], endpoints: Collection[str]
+    ) -> list[PublishedLights]:
+        subjects = [("box_id", sorted(box_ids)), ("endpoint", sorted(endpoints))]
+        where = " OR ".join(f"{column} IN ({_placeholders(ids)})" for column, ids in subjects if ids)
+        return await self._read_published(system, where or "false", [one for _, ids in subjects for one in ids])
+
+    async def published_with_names(self, system: str, names: Collection[str]) -> list[PublishedLights]:
+        return await self._read_published(system, f"name IN ({_placeholders(sorted(names))})", sorted(names))
+
+    async def published_without_subject(self, system: str, limit: int) -> list[PublishedLights]:
+        where = (
+            "NOT EXISTS (SELECT 1 FROM boxes WHERE boxes.id = box_id AND deleted_at IS NULL) AND NOT EXISTS (SELECT 1"
+            " FROM endpoints WHERE endpoints.system = asterisk AND endpoints.name = published_lights.endpoint)"
+        )
+        return (await self._read_published(system, where, ()))[:limit]
+
+    async def record_published(
+        self, system: str, box_ids: Sequence[str], changed: Sequence[PublishedLights], now: int
+    ) -> None:
+        await self._database.write(
+            lambda c: events.record_lights_published(c, system, box_ids, changed, now), boxes=OWN_ROWS
+        )
 
     async def endpoints_of_users(self, system: str, user_ids: Iterable[str]) -> list[EndpointMwiCounts]:
         users = sorted(set(user_ids))
@@ -155,6 +177,14 @@ class SqliteMwiCounts:
     async def _read_boxes(self, where: str, values: tuple[object, ...]) -> list[BoxMwiCounts]:
         rows = await self._database.read(lambda c: c.execute(f"{_BOXES_SQL} {where}", values).fetchall())
         return [_box_counts_from_row(row) for row in rows]
+
+    async def _read_published(self, system: str, where: str, values: Sequence[str]) -> list[PublishedLights]:
+        sql = f"SELECT box_id, endpoint, name FROM published_lights WHERE asterisk = ? AND ({where}) ORDER BY 1, 2, 3"
+        rows = await self._database.read(lambda c: c.execute(sql, (system, *values)).fetchall())
+        return [
+            PublishedLights(box_id, endpoint, tuple(row["name"] for row in of_subject))
+            for (box_id, endpoint), of_subject in groupby(rows, lambda row: (row["box_id"], row["endpoint"]))
+        ]
 
     async def _read_endpoints(self, sql: str, values: tuple[object, ...]) -> list[EndpointMwiCounts]:
         rows = await self._database.read(lambda c: c.execute(sql, values).fetchall())

@@ -145,8 +145,11 @@ def insert_account(connection: sqlite3.Connection, account: AccountRecord, now: 
 
 
 def update_account(connection: sqlite3.Connection, account: AccountRecord, now: int) -> None:
-    """Store a changed account. Raises `NotFound`, `Conflict`."""
+    """Store a changed account; its realm may be part of message lights. Raises `NotFound`, `Conflict`."""
+    before = connection.execute("SELECT realm FROM accounts WHERE id = ?", (account.id,)).fetchone()
     _update(connection, "accounts", _account_columns(account), now)
+    if before["realm"] != account.realm:
+        events.enqueue_mwi_of_account(connection, account.id, now)
 
 
 def insert_user(connection: sqlite3.Connection, user: UserRecord, now: int) -> None:

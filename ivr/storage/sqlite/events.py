@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ivr.storage.database import DATABASE_TIME
-from ivr.storage.records import FORGOTTEN_AFTER_S, FORMER_NUMBERS, Message, TaskKind
+from ivr.storage.records import FORGOTTEN_AFTER_S, Message, PublishedLights, TaskKind
 from ivr.storage.sqlite import message_rows
 
 _IS_KNOWN = f"seen_at >= {DATABASE_TIME} - {FORGOTTEN_AFTER_S}"
 _KNOWN_ASTERISKS = f"SELECT DISTINCT asterisk FROM nodes WHERE {_IS_KNOWN}"
+_ENQUEUE_MWI_SQL = (
+    "INSERT INTO outbox (account_id, box_id, kind, target, payload, created_at, due_at, attempts)"
+    f" SELECT {{}}, 'mwi', asterisk, '{{{{}}}}', ?, ?, 0 FROM ({_KNOWN_ASTERISKS}"
+    f" UNION ALL SELECT '' WHERE NOT EXISTS (SELECT 1 FROM nodes WHERE {_IS_KNOWN})) AS known {{}} WHERE true"
+    " ON CONFLICT (box_id, target) WHERE kind = 'mwi' DO UPDATE SET created_at = excluded.created_at,"
+    " due_at = min(outbox.due_at, excluded.due_at), lease = NULL"
+    " WHERE outbox.lease IS NOT NULL OR outbox.due_at > excluded.due_at"
+    " OR outbox.created_at <> excluded.created_at"  # Else nothing is to be written.
+)
+"""Placeholders: the account and the mailbox; a join that has them."""
+_ENQUEUE_MWI_OF_BOX_SQL = _ENQUEUE_MWI_SQL.format("?, ?", "")
+_ENQUEUE_MWI_OF_ACCOUNT_SQL = _ENQUEUE_MWI_SQL.format(
+    "boxes.account_id, boxes.id", "JOIN boxes ON boxes.account_id = ? AND boxes.deleted_at IS NULL"
+)
 
 
 def enqueue(
@@ -82,35 +96,34 @@ def enqueue_box_locked(connection: sqlite3.Connection, account_id: str, box_id: 
     enqueue_for_box(connection, TaskKind.BOX_LOCKED, account_id, box_id, now)
 
 
-def enqueue_mwi(
-    connection: sqlite3.Connection, account_id: str, box_id: str, now: int, former_numbers: Collection[str] = ()
-) -> None:
+def enqueue_mwi(connection: sqlite3.Connection, account_id: str, box_id: str, now: int) -> None:
     """Add an update of the message light of a mailbox at each Asterisk; `target` is its name, "" before any is known.
 
-    An update in progress has to be repeated: its lease ends here. `former_numbers`: numbers whose lights the mailbox no
-    longer has; the task keeps them until they have been published, whichever process does it.
+    An update in progress has to be repeated: its lease ends here.
     """
-    connection.execute(
-        "INSERT INTO outbox (account_id, box_id, kind, target, payload, created_at, due_at, attempts)"
-        f" SELECT ?, ?, 'mwi', asterisk, '{{}}', ?, ?, 0 FROM ({_KNOWN_ASTERISKS}"
-        f" UNION ALL SELECT '' WHERE NOT EXISTS (SELECT 1 FROM nodes WHERE {_IS_KNOWN})) AS known WHERE true"
-        " ON CONFLICT (box_id, target) WHERE kind = 'mwi' DO UPDATE SET created_at = excluded.created_at,"
-        " due_at = min(outbox.due_at, excluded.due_at), lease = NULL"
-        " WHERE outbox.lease IS NOT NULL OR outbox.due_at > excluded.due_at"
-        " OR outbox.created_at <> excluded.created_at",  # Else nothing is to be written.
-        (account_id, box_id, now, now),
-    )
-    if former_numbers:
-        sql = "SELECT id, payload FROM outbox WHERE kind = 'mwi' AND box_id = ?"
-        for row in connection.execute(sql, (box_id,)).fetchall():
-            former = [*dict.fromkeys([*json.loads(row["payload"]).get(FORMER_NUMBERS, ()), *former_numbers])]
-            payload = json.dumps({FORMER_NUMBERS: former})
-            connection.execute("UPDATE outbox SET payload = ? WHERE id = ?", (payload, row["id"]))
+    connection.execute(_ENQUEUE_MWI_OF_BOX_SQL, (account_id, box_id, now, now))
 
 
-def record_light_published(connection: sqlite3.Connection, box_ids: Sequence[str], now: int) -> None:
-    """Store when the lights of mailboxes were published."""
+def enqueue_mwi_of_account(connection: sqlite3.Connection, account_id: str, now: int) -> None:
+    """Add an update of the message lights of all mailboxes of an account."""
+    connection.execute(_ENQUEUE_MWI_OF_ACCOUNT_SQL, (now, now, account_id))
+
+
+def record_lights_published(
+    connection: sqlite3.Connection, system: str, box_ids: Sequence[str], changed: Sequence[PublishedLights], now: int
+) -> None:
+    """Store when lights of mailboxes were published to an Asterisk, and all lights of subjects that had others.
+
+    `changed` replaces what was stored before for the same mailboxes and endpoints.
+    """
     connection.executemany("UPDATE boxes SET light_published_at = ? WHERE id = ?", [(now, box) for box in box_ids])
+    for lights in changed:
+        subject = (system, lights.box_id, lights.endpoint)
+        connection.execute("DELETE FROM published_lights WHERE asterisk = ? AND box_id = ? AND endpoint = ?", subject)
+        connection.executemany(
+            "INSERT INTO published_lights (asterisk, box_id, endpoint, name) VALUES (?, ?, ?, ?)",
+            [(*subject, name) for name in lights.names],
+        )
 
 
 class SqliteTransaction:
@@ -167,8 +180,8 @@ class SqliteTransaction:
     def record_mailed_without_audio(self, message_id: str) -> None:
         self._connection.execute("UPDATE messages SET mailed_without_audio = 1 WHERE id = ?", (message_id,))
 
-    def record_light_published(self, box_ids: Sequence[str]) -> None:
-        record_light_published(self._connection, box_ids, self._now)
+    def record_lights_published(self, system: str, box_ids: Sequence[str], changed: Sequence[PublishedLights]) -> None:
+        record_lights_published(self._connection, system, box_ids, changed, self._now)
 
     def set_transcription(self, message: Message, transcription: str) -> None:
         message_rows.set_transcription(self._connection, message, transcription)

@@ -37,9 +37,10 @@ MIGRATIONS: Mapping[str, Callable[[Tables], None]] = {
     "0021-message-search": add_message_search.index_message_texts,
     "0022-arrivals-by-box": changes.number_arrivals_by_box,
     "0023-edge-recordings": changes.create_edge_recordings,
+    "0024-published-lights": changes.create_published_lights,
 }
 """The names are stored in existing databases, and therefore never change."""
-ADDITIONS = frozenset({"0023-edge-recordings"})
+ADDITIONS = frozenset({"0023-edge-recordings", "0024-published-lights"})
 """Migrations that only add: tables, indexes, triggers, and columns that may be NULL.
 
 Services of the version before go on beside them, so nodes on PostgreSQL are upgraded one after the other. What a

@@ -335,3 +335,14 @@ def create_edge_recordings(tables: Tables) -> None:
         "CREATE TRIGGER edge_recordings_box_removed AFTER DELETE ON boxes"
         " BEGIN DELETE FROM edge_recordings WHERE box_id = OLD.id; END"
     )
+
+
+def create_published_lights(tables: Tables) -> None:
+    """Create the lights that were published to each Asterisk, by mailbox or endpoint; rows outlive these."""
+    tables.table("published_lights").create(
+        {"asterisk": str, "box_id": str, "endpoint": str, "name": str},
+        pk=("asterisk", "box_id", "endpoint", "name"),
+        not_null={"asterisk", "box_id", "endpoint", "name"},
+        strict=True,
+    )
+    tables.execute("CREATE INDEX published_lights_by_name ON published_lights (asterisk, name)")
