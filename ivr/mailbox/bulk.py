@@ -102,6 +102,16 @@ class BulkOperations:
 
         return await self._apply_to_each(mailbox, ids, not_before, precondition, delete_one)
 
+    async def change(
+        self, mailbox: Mailbox, ids: Iterable[str], not_before: int, change: Callable[[Message], Awaitable[bool]]
+    ) -> BulkResult:
+        """Change messages. `change` returns whether it changed the message; the result has the ids of those."""
+
+        async def change_one(message: Message, _revision: int | None) -> list[str]:
+            return [message.id] if await change(message) else []
+
+        return await self._apply_to_each(mailbox, ids, not_before, None, change_one)
+
     async def transfer(
         self,
         mailbox: Mailbox,

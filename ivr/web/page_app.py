@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ivr.api.audio_links import message_page_path
 from ivr.api.error_responses import response_for
@@ -31,6 +32,8 @@ from ivr.web.page_sign_in import SignInPages
 PREFIX = "/page/"
 EXPLAINED_STATUSES = (400, 403, 404, 413, 429, 503)
 SEE_OTHER = 303
+ADDRESS_ONLY = b"x-address-only"
+"""Header of a script that asks for the address in place of a redirect."""
 
 log = structlog.get_logger()
 
@@ -94,6 +97,7 @@ def build_page_app(services: PageServices, renderer: PageRenderer) -> ASGIApp:
             Route(f"{link}/waveform", links.send_waveform, methods=get),
             Route(f"{link}/heard", links.mark_heard, methods=post),
         ],
+        middleware=[Middleware(AddressOnly)],
         exception_handlers={
             IvrError: _show_error(renderer),
             HTTPException: _show_error(renderer),
@@ -102,6 +106,22 @@ def build_page_app(services: PageServices, renderer: PageRenderer) -> ASGIApp:
     app.router.redirect_slashes = False
     app.state.services = services
     return app
+
+
+class AddressOnly:
+    """Answers a script that sends a form with the address of the page that follows; only the browser fetches that."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_address(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == SEE_OTHER:
+                message["status"] = 200
+            await send(message)
+
+        is_asked_for = scope["type"] == "http" and (ADDRESS_ONLY, b"1") in scope["headers"]
+        await self._app(scope, receive, send_address if is_asked_for else send)
 
 
 class PathDispatch:

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ivr.api.request_body import read_upload
-from ivr.errors import InvalidAudio, TooMuchWork, UnsupportedMediaType
+from ivr.errors import InvalidAudio, IvrError, TooMuchWork, UnsupportedMediaType
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.takes import TakeSource
 from ivr.storage.records import AuditAction, Caller, Message, RecordingPurpose
@@ -24,6 +24,10 @@ from ivr.web.page_sessions import PageSession, require_form_token
 from ivr.web.texts import Translator
 
 FORM_TYPE = "application/x-www-form-urlencoded"
+ATTEMPT_HEADER = "x-attempt"
+MAX_ATTEMPT_LENGTH = 100
+MAX_ATTEMPTS = 1000
+"""Attempts that are remembered, of all sessions together."""
 
 
 class ForwardForm:
@@ -31,6 +35,7 @@ class ForwardForm:
 
     def __init__(self, messages: MessagePages) -> None:
         self._messages = messages
+        self._attempts: dict[tuple[str, str, str], asyncio.Task[None]] = {}
 
     async def forward(self, request: Request) -> Response:
         """Forward a message. A form has its recipients in `to`; a request with the audio of a note, in the query."""
@@ -58,9 +63,7 @@ class ForwardForm:
         recipients = await _find_recipients(session, mailbox, message, to, note, translate)
         problem, notice = recipients.problem, ""
         if not problem:
-            for recipient in recipients.mailboxes:
-                await _forward_to(session, mailbox, message, recipient, note)
-            await session.record(request, AuditAction.FORWARDED, mailbox.id, message.id)
+            await self._send_once(request, session, mailbox, message, recipients.mailboxes, note)
             sent = translate("done_forward", count=len(recipients.mailboxes))
             notice = " ".join(filter(None, (sent, _left_out(recipients.left_out, translate))))
         return await self._messages.render_message(
@@ -72,6 +75,36 @@ class ForwardForm:
             problem=problem and translate("not_sent", reason=problem),
             status=400 if problem else 200,
         )
+
+    async def _send_once(
+        self,
+        request: Request,
+        session: PageSession,
+        mailbox: Mailbox,
+        message: Message,
+        recipients: Sequence[Mailbox],
+        note: Path | None,
+    ) -> None:
+        """Send the copies, but not again where the browser repeats an attempt whose answer it has not received."""
+
+        async def send() -> None:
+            for recipient in recipients:
+                await _forward_to(session, mailbox, message, recipient, note)
+            await session.record(request, AuditAction.FORWARDED, mailbox.id, message.id)
+
+        if not (attempt := request.headers.get(ATTEMPT_HEADER, "")):
+            await send()
+            return
+        key = (session.token.id, message.id, attempt[:MAX_ATTEMPT_LENGTH])
+        if key not in self._attempts:
+            while len(self._attempts) >= MAX_ATTEMPTS:
+                self._attempts.pop(next(iter(self._attempts)))
+            self._attempts[key] = asyncio.create_task(send())
+        try:
+            await asyncio.shield(self._attempts[key])
+        except IvrError:
+            self._attempts.pop(key, None)  # What failed may be tried again.
+            raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from ivr.errors import BadInput, NotFound, PastRetention
+from ivr.errors import BadInput, NotFound, StoreError
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import (
     MAX_SEARCH_LENGTH,
@@ -29,6 +29,9 @@ from ivr.web.texts import Translator
 
 SEE_OTHER = 303
 MAX_SELECTED = 500
+"""Messages that one request changes."""
+LOST = ("not_found", "prior_to_retention_duration")
+"""Why a message cannot be changed, for reasons that remain."""
 ACTIONS = ("save", "delete", "restore", "new", "urgent", "not_urgent")
 AUDITED_ACTIONS = {
     "save": AuditAction.MOVED,
@@ -70,7 +73,10 @@ class ListPages:
         self._renderer = renderer
 
     async def show_folder(self, request: Request) -> Response:
-        """Show a part of a folder, newest message first. `after`: the end of the part before it."""
+        """Show a part of a folder, newest message first. `after`: the end of the part before it.
+
+        `part`: "1": the rows alone; "ids": the ids of `MAX_SELECTED` messages, for what is done to a whole folder.
+        """
         return await self._show(request, parse_folder(request.query_params.get("folder", "new")), "")
 
     async def search(self, request: Request) -> Response:
@@ -83,13 +89,18 @@ class ListPages:
     async def _show(self, request: Request, folder: Folder | None, search: str) -> Response:
         session = await require_session(request)
         mailbox = await session.get_box(request.path_params["box_id"])
-        after, size = request.query_params.get("after", ""), session.services.limits.page_size
+        after, part = request.query_params.get("after", ""), request.query_params.get("part", "")
+        if part == "ids":
+            messages, next_key = await read_part(session, mailbox, folder, after, MAX_SELECTED, search)
+            ids = {"ids": [message.id for message in messages], "next": next_key}
+            return JSONResponse(ids, headers={"Cache-Control": "no-store"})
+        size = session.services.limits.page_size
         changes = await session.services.live_updates.count_changes([mailbox.id])  # Before what it is about.
         messages, next_key = await read_part(session, mailbox, folder, after, size, search)
         translate, now = Translator(session.language), session.services.api.clock.now()
         return await self._renderer.render(
             request,
-            "rows.html" if request.query_params.get("part") else "folder.html",
+            "rows.html" if part else "folder.html",
             box=mailbox,
             folder=folder,
             search=search,
@@ -100,52 +111,60 @@ class ListPages:
             live=f"/page/box/{mailbox.id}/live",
             changes=changes,
             notice=_parse_notice(request, translate),
-            done=request.query_params.get("done", ""),
+            undo=UNDO,
         )
 
     async def change_messages(self, request: Request) -> Response:
-        """Change the selected messages, then show the folder again, with a button that undoes the change."""
+        """Change the selected messages, then show the folder again, with a button that undoes the change.
+
+        With the field `part`, the answer is what became of them: scripts send many messages in parts.
+        """
         session = await require_session(request)
         form = await read_form(request)
         require_form_token(request, session, flat(form))
         mailbox = await session.get_box(request.path_params["box_id"])
         search, action = first(form, "q")[:MAX_SEARCH_LENGTH], first(form, "action")
         shown = {"q": search} if search else {"folder": parse_folder(first(form, "folder") or "new")}
-        ids = list(dict.fromkeys(form.get("id", [])))[:MAX_SELECTED]
+        ids = list(dict.fromkeys(form.get("id", [])))
+        if len(ids) > MAX_SELECTED:
+            raise BadInput(f"more than {MAX_SELECTED} messages at a time")
         done: Mapping[str, str | list[str]] = {"done": "nothing"}
         if ids:
             changed, lost = await change_messages(request, session, mailbox, action, ids, first(form, "to"))
+            if first(form, "part"):
+                return JSONResponse({"changed": changed, "lost": lost})
             is_undo = first(form, "is_undo")
-            done = {"done": "undo"} if is_undo else {"done": action, "id": changed, "lost": str(lost)}
+            done = {"done": "undo"} if is_undo else {"done": action, "id": changed, "lost": str(len(lost))}
         path = f"/page/box/{mailbox.id}{'/search' if search else ''}"
         return RedirectResponse(f"{path}?{urlencode({**shown, **done}, doseq=True)}", SEE_OTHER)
 
 
 async def change_messages(
     request: Request, visitor: Visitor, mailbox: Mailbox, action: str, ids: Sequence[str], to: str = ""
-) -> tuple[list[str], int]:
-    """Apply an action to messages of a mailbox; return the ids of those that it changed, and how many are lost.
+) -> tuple[list[str], list[str]]:
+    """Apply an action to messages of a mailbox; return the ids of those that it changed, and of those that are lost.
 
     Lost are messages that are gone, past retention or of another mailbox, and deleted ones that an old page marks.
-    `to`: folder of the action `move`, or `PREVIOUS`. Raises `BadInput` for an unknown action, `StoreError`.
+    `to`: folder of the action `move`, or `PREVIOUS`. Raises `BadInput` for an unknown action, `StoreError` if some
+    could not be changed.
     """
     if action not in (*ACTIONS, "move"):
         raise BadInput("unknown action")
     destination = parse_folder(to) if action == "move" and to != PREVIOUS else None
-    messages, changed, lost = visitor.services.api.mailbox.messages, [], 0
-    for message_id in ids:
-        try:
-            before = await messages.get(mailbox.id, message_id, visitor.retention_cutoff(mailbox))
-            after = await _change_message(visitor, before, action, destination)
-        except (NotFound, PastRetention):
-            lost += 1
-            continue
-        if (before.folder, before.urgent) != (after.folder, after.urgent):
-            changed.append(message_id)
-    if changed:
+
+    async def change(before: Message) -> bool:
+        after = await _change_message(visitor, before, action, destination)
+        return (before.folder, before.urgent) != (after.folder, after.urgent)
+
+    bulk, cutoff = visitor.services.api.mailbox.bulk, visitor.retention_cutoff(mailbox)
+    result = await bulk.change(mailbox, ids, cutoff, change)
+    if result.succeeded:
         audited = AuditAction.DELETED if destination is Folder.DELETED else AUDITED_ACTIONS[action]
-        await visitor.record(request, audited, mailbox.id, *changed)
-    return changed, lost
+        await visitor.record(request, audited, mailbox.id, *result.succeeded)
+    lost = [message_id for message_id, reason in result.failed if reason in LOST]
+    if len(lost) < len(result.failed):
+        raise StoreError(f"{len(result.failed) - len(lost)} messages could not be changed")
+    return result.succeeded, lost
 
 
 async def _change_message(visitor: Visitor, message: Message, action: str, destination: Folder | None) -> Message:

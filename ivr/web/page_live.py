@@ -16,6 +16,8 @@ RECONNECT_MS = 1000
 """A browser connects again this long after a stream has ended, as when the service is restarted."""
 HEARTBEAT_S = 20.0
 """A line is sent at least this often, so that proxies keep the stream, and that it ends soon after its session."""
+BEAT = "event: beat\ndata:\n\n"
+"""The line: browsers notice by it that a connection is dead."""
 RETRY_AFTER_S = 30
 MAX_CONCURRENT_CHECKS = 4
 """Sessions that are looked up at a time: all at once would make calls wait."""
@@ -57,7 +59,7 @@ class LiveStreams:
                 changes = await watcher.next_change(self._heartbeat_s)
                 if watcher.is_closed or not await self._is_allowed(request, text, tuple(box_ids)):
                     return
-                yield ": still here\n\n" if changes is None else f"data: {changes}\n\n"
+                yield BEAT if changes is None else f"data: {changes}\n\n"
 
     async def _is_allowed(self, request: Request, text: str, box_ids: tuple[str, ...]) -> bool:
         """Return whether the session still exists and reaches the mailboxes: signing out ends the stream.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ from ivr.web.texts import Translator, negotiate_language
 
 FOLDER = Path(__file__).parent
 STATIC_TYPES = {".css": "text/css", ".js": "text/javascript", ".txt": "text/plain", ".svg": "image/svg+xml"}
+_IMPORTED_SCRIPT = re.compile(rb'"\./([\w.]+\.js)"')
 YEAR_S = 31_536_000
 FIELD_LABELS = {
     "distribution_lists": "distribution_lists",
@@ -53,9 +55,9 @@ class PageRenderer:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._files = {path.name: path.read_bytes() for path in (FOLDER / "static").iterdir() if path.is_file()}
+        self._files = _read_static_files(FOLDER / "static")
         self._compressed = {name: gzip.compress(content, mtime=0) for name, content in self._files.items()}
-        self._digests = {name: hashlib.sha256(content).hexdigest()[:12] for name, content in self._files.items()}
+        self._digests = {name: _digest(content) for name, content in self._files.items()}
         self._environment.globals["static"] = lambda name: f"/page/static/{name}?v={self._digests[name]}"
 
     def compile_templates(self) -> None:
@@ -81,7 +83,7 @@ class PageRenderer:
     def static_file(self, request: Request) -> Response:
         """Return a file of the page, compressed if the browser accepts that. Raises `NotFound`.
 
-        Without its digest in the address, as scripts name each other, browsers ask each time whether it has changed.
+        Without its digest in the address, browsers ask each time whether it has changed.
         Views are never compressed: they have secrets beside texts of strangers, and their length would tell them.
         """
         if (name := request.path_params["name"]) not in self._files:
@@ -96,6 +98,28 @@ class PageRenderer:
         if "gzip" in {part.strip() for part in encodings.split(",")}:
             content, headers["Content-Encoding"] = self._compressed[name], "gzip"
         return Response(content, headers=headers, media_type=STATIC_TYPES[Path(name).suffix])
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+def _read_static_files(folder: Path) -> dict[str, bytes]:
+    """Read the files of a folder; where a script imports another, the digest of that is in its address, too."""
+    files: dict[str, bytes] = {}
+
+    def read(name: str) -> bytes:
+        if name not in files:
+            files[name] = _IMPORTED_SCRIPT.sub(name_by_digest, (folder / name).read_bytes())
+        return files[name]
+
+    def name_by_digest(found: re.Match[bytes]) -> bytes:
+        name = found[1].decode()
+        return f'"./{name}?v={_digest(read(name))}"'.encode()
+
+    for path in folder.iterdir():
+        read(path.name)
+    return files
 
 
 def add_page_headers(response: Response, nonce: str) -> None:

@@ -315,6 +315,37 @@ async def test_ten_thousand_messages_are_read_in_parts_that_cost_the_same(
     assert [row.split()[0] for row in browser.rows] == [f"{n:05}" for n in range(9991, 10001)]
 
 
+async def test_scripts_change_a_whole_folder_in_parts(app: AppFixture, browser: Browser, box: Mailbox) -> None:
+    messages = [await app.create_message(box, s=0.1, age_s=n + 1, caller="5550100") for n in range(3)]
+    gone = await app.create_message(box, s=0.1, age_s=0)
+    for path in (f"/page/box/{box.id}?folder=new", f"/page/box/{box.id}/search?q=555"):
+        await browser.open(path)
+        key = f"{messages[0].time}.{messages[0].id}"
+        listed = (await browser.http.get(f"{path}&part=ids&after={key}")).json()
+        assert listed == {"ids": [message.id for message in messages[1:]], "next": ""}
+    await app.container.messages.soft_delete(box.id, [gone.id])
+    ids = [messages[0].id, gone.id]
+    await browser.send(f"/page/box/{box.id}/messages", action="delete", part="1", id=ids)
+    assert browser.page.json() == {"changed": [messages[0].id], "lost": [gone.id]}
+    assert [await app.folder_of(message) for message in messages] == ["deleted", "new", "new"]
+    await browser.open("/")
+    await browser.send(f"/page/box/{box.id}/messages", action="delete", id=[f"{n}" for n in range(501)])
+    assert browser.page.status_code == 400, "no rest is left out without a word"
+
+
+async def test_script_learns_the_address_of_the_page_that_follows(
+    app: AppFixture, browser: Browser, box: Mailbox
+) -> None:
+    message = await app.create_message(box)
+    await browser.open("/")
+    fields = {"csrf": browser.csrf, "folder": "new", "action": "save", "id": message.id}
+    headers = {"Origin": browser.url, "X-Address-Only": "1"}
+    answer = await browser.http.post(f"/page/box/{box.id}/messages", data=fields, headers=headers)
+    assert (answer.status_code, answer.content) == (200, b"")
+    await browser.open(answer.headers["location"])
+    assert "Saved: 1." in browser.text
+
+
 async def test_message_is_forwarded_with_and_without_a_note(app: AppFixture, browser: Browser, box: Mailbox) -> None:
     bobs, carols = await app.create_box("1001", app.bob), await app.create_box("1002")
     message = await app.create_message(box, s=3)
@@ -418,8 +449,7 @@ async def test_first_view_is_small(app: AppFixture, browser: Browser, box: Mailb
     size = len(html)
     for address in {
         *re.findall(r'(?:src|href)="(/page/static/[^"]+)"', html),
-        "/page/static/wavesurfer.esm.js",
-        "/page/static/forms.js",
+        *(f"/page/static/{name}" for name in ("wavesurfer.esm.js", "forms.js", "recorder.js")),
     }:
         response = await browser.http.get(address)
         assert response.status_code == 200
@@ -427,7 +457,18 @@ async def test_first_view_is_small(app: AppFixture, browser: Browser, box: Mailb
     assert size < 100_000
 
 
-async def test_scripts_that_scripts_name_are_asked_for_again_after_an_upgrade(browser: Browser) -> None:
+async def test_scripts_name_each_other_by_their_digests(browser: Browser) -> None:
+    """Else browsers ask at each view whether one has changed, one after the other: 800 ms each on a slow network."""
+    message = (await browser.http.get("/page/static/message.js")).text
+    imported = re.findall(r'"\./([^"]+)"', message)
+    assert {name.partition("?")[0] for name in imported} == {
+        "forms.js", "recorder.js", "waiting.js", "wavesurfer.esm.js"}  # fmt: skip
+    for name in imported:
+        response = await browser.http.get(f"/page/static/{name}")
+        assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
+
+
+async def test_scripts_without_a_digest_are_asked_for_again_after_an_upgrade(browser: Browser) -> None:
     address = "/page/static/forms.js"
     first = await browser.http.get(address)
     assert first.headers["cache-control"] == "no-cache"

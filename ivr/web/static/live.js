@@ -5,22 +5,25 @@ const REGIONS = ["folders", "boxes", "bar", "actions", "message-title", "transcr
 const MAX_PARTS = 4; // Parts of a long list that are fetched again; rows after them stay as they are.
 const RETRY_MS = 10000; // Until a stream that was refused is asked for again.
 const REFRESH_MS = 2000; // Until a page that could not be fetched is fetched again.
+const MAX_WAIT_MS = 60000; // A connection that is dead says nothing; the service sends a line every 20 s.
 const { live, changes, arrived, gone } = document.body.dataset;
 const { page } = document.getElementById("content").dataset;
 const notice = document.getElementById("live");
 const served = new Map(REGIONS.map((id) => [id, document.getElementById(id)?.outerHTML]));
 let known = changes;
 let source = null;
+let silence = null; // Timer of a stream that says nothing any more.
 let retry = null; // Timer of the next try after a failed one.
 let isRefreshing = false;
 let isOutdated = false;
+let isOwnChange = false; // What comes back to the list by it has not arrived just now.
 
 const newMessages = (root) => Number((root.getElementById("folders") ?? root.getElementById("boxes"))?.dataset.new ?? 0);
 const rowKey = (row) => row.querySelector("input[name=id]")?.value ?? "more";
 const messageRows = (list) => list.querySelectorAll("input[name=id]").length;
 
 async function refresh() {
-  if (isRefreshing) { isOutdated = true; return; }
+  if (isRefreshing || document.body.dataset.changing) { isOutdated = true; return; }
   isRefreshing = true;
   do {
     isOutdated = false;
@@ -36,13 +39,14 @@ function tryAgain() {
 }
 
 async function fetchPage() {
-  const response = await fetch(page ?? location.href);
+  const response = await fetch(page ?? location.href, { signal: AbortSignal.timeout(MAX_WAIT_MS) });
   if (response.redirected) return hasUnsent() ? notice.replaceChildren(sessionEnded()) : location.reload();
   if (response.status === 404 && page) notice.textContent = gone;
   if (response.status >= 500) throw new Error(response.statusText);
   if (!response.ok) return;
   const next = new DOMParser().parseFromString(await response.text(), "text/html");
-  const hasArrived = newMessages(next) > newMessages(document);
+  const hasArrived = !isOwnChange && newMessages(next) > newMessages(document);
+  isOwnChange = false;
   for (const id of REGIONS) replaceRegion(document.getElementById(id), next.getElementById(id));
   await replaceRows(document.getElementById("rows"), next.getElementById("rows"));
   if (hasArrived) { notice.textContent = arrived; showNotice(); }
@@ -66,7 +70,9 @@ async function replaceRows(list, fresh) {
     const more = fresh.querySelector("[data-more]");
     if (!more) break;
     const holder = document.createElement("ul");
-    holder.innerHTML = await (await fetch(`${more.getAttribute("href")}&part=1`)).text();
+    const response = await fetch(`${more.getAttribute("href")}&part=1`, { signal: AbortSignal.timeout(MAX_WAIT_MS) });
+    if (!response.ok || response.redirected) throw new Error(response.statusText); // No rows, but a page.
+    holder.innerHTML = await response.text();
     more.parentElement.replaceWith(...holder.children);
   }
   const old = [...list.children];
@@ -164,6 +170,7 @@ function connect() {
     return;
   }
   source = new EventSource(live);
+  for (const event of ["open", "message", "beat"]) source.addEventListener(event, expectBeat);
   source.addEventListener("message", (event) => {
     if (event.data === known) return;
     known = event.data;
@@ -178,8 +185,19 @@ function connect() {
 }
 
 function disconnect() {
+  clearTimeout(silence);
   source?.close();
   source = null;
+}
+
+function reconnect() {
+  disconnect();
+  connect();
+}
+
+function expectBeat() {
+  clearTimeout(silence);
+  silence = setTimeout(reconnect, MAX_WAIT_MS);
 }
 
 // Browsers open few connections to a host, so a page that is not seen has none.
@@ -188,6 +206,11 @@ document.addEventListener("visibilitychange", () => {
   disconnect();
   waitUnseen();
 });
+document.addEventListener("page-outdated", () => { // Something was changed on the page itself.
+  isOwnChange = true;
+  refresh();
+});
 window.addEventListener("pagehide", disconnect);
+window.addEventListener("online", reconnect);
 window.addEventListener("pageshow", connect);
 connect();

@@ -1,13 +1,16 @@
 // One message: the player, and the note in front of a message that is forwarded.
 import { hasUnsent, isAway, send, showProblem, tell } from "./forms.js";
+import { startRecorder } from "./recorder.js";
+import { startWaiting } from "./waiting.js";
 
 const SEEK_S = 5;
 const END_S = 1; // An owner who moves into the last second has not heard the message.
 const RETRY_MS = 1000;
-const MAX_TRIES = 30;
+const MAX_PAUSE_MS = 20000; // Between two tries while the network stays away.
+const MAX_TRIES = 30; // Of the audio, until its owner is told.
 const player = document.getElementById("player");
 
-const pause = () => new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+const pause = (ms = RETRY_MS) => new Promise((resolve) => setTimeout(resolve, ms));
 
 function clock(seconds) {
   const whole = Math.floor(seconds);
@@ -45,7 +48,15 @@ async function startPlayer() {
     seek.setAttribute("aria-valuetext", clock(seconds));
     time.textContent = clock(seconds);
   };
-  const start = () => { isWanted = true; audio.play().catch(fail); };
+  const start = () => {
+    isWanted = true;
+    if (audio.error) load(place); // Who tries again after a failure means it.
+    audio.play().catch(fail);
+  };
+  const load = (seconds) => {
+    audio.load();
+    audio.currentTime = seconds;
+  };
   const toggle = () => {
     if (audio.paused) return start();
     isWanted = false;
@@ -59,13 +70,14 @@ async function startPlayer() {
   // The service is away for a moment, as when it is restarted: goes on from the same place when it is back.
   const goOn = async () => {
     const from = place;
+    stopWaiting();
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
       await pause();
       const response = await fetch(audio.src, { headers: { Range: "bytes=0-1" } }).catch(() => null);
       if (isAway(response)) continue;
       if (!response.ok || response.redirected) break;
-      audio.load();
-      audio.currentTime = from;
+      if (!audio.error) return; // Its owner has tried again.
+      load(from);
       if (isWanted) start();
       return;
     }
@@ -80,6 +92,10 @@ async function startPlayer() {
   audio.addEventListener("play", () => { play.textContent = pauseText; problem.hidden = true; });
   audio.addEventListener("pause", () => { play.textContent = playText; });
   audio.addEventListener("error", goOn);
+  // On a slow network the audio may arrive later than it is played.
+  let stopWaiting = () => {};
+  audio.addEventListener("waiting", () => { stopWaiting(); stopWaiting = startWaiting(); });
+  for (const event of ["playing", "pause", "ended", "emptied"]) audio.addEventListener(event, () => stopWaiting());
   audio.addEventListener("timeupdate", () => { if (!audio.error && audio.readyState > 0) show(audio.currentTime); });
   // Played to its end: the message is heard, as at the phone.
   audio.addEventListener("ended", async () => {
@@ -91,12 +107,11 @@ async function startPlayer() {
     if (await markHeard()) player.dataset.heard = "1"; else isHeard = false;
   });
   const markHeard = async () => {
-    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+    for (let ms = RETRY_MS; ; ms = Math.min(2 * ms, MAX_PAUSE_MS)) {
       const response = await fetch(`${address}/heard${link}`, { method: "POST", headers: { "X-CSRF-Token": csrf } }).catch(() => null);
       if (!isAway(response)) return response.ok && !response.redirected;
-      await pause();
+      await pause(ms);
     }
-    return false;
   };
   player.addEventListener("keydown", (event) => {
     if (["SELECT", "INPUT"].includes(event.target.tagName) || event.altKey || event.ctrlKey || event.metaKey) return;
@@ -121,10 +136,12 @@ async function startPlayer() {
     start();
   });
 
+  // If they do not arrive, the slider remains.
   const response = await fetch(`${address}/waveform${link}`).catch(() => null);
   if (!response || !response.ok || response.redirected) return;
-  const { peaks } = await response.json();
-  const { default: WaveSurfer } = await import("./wavesurfer.esm.js");
+  const { peaks } = await response.json().catch(() => ({}));
+  const { default: WaveSurfer } = await import("./wavesurfer.esm.js").catch(() => ({}));
+  if (!peaks || !WaveSurfer) return;
   const container = document.getElementById("wave");
   const colors = getComputedStyle(container);
   const wave = WaveSurfer.create({
@@ -144,71 +161,53 @@ async function startPlayer() {
   container.dataset.ready = "1";
 }
 
+// Names what is sent until its answer has arrived. Browsers have UUIDs over TLS only.
+const newAttempt = () => crypto.randomUUID?.() ?? crypto.getRandomValues(new Uint32Array(4)).join("-");
+
 function startNote(form) {
-  const note = document.getElementById("note");
   const record = document.getElementById("record");
   const file = document.getElementById("note-file");
   const status = document.getElementById("note-status");
-  let recorder = null;
   let recorded = null;
-  let stopped = null; // Resolves when the recorder has stopped and the note is complete.
   let isSending = false; // A second click sends no second copy.
-  note.hidden = false;
+  let attempt = newAttempt();
+  document.getElementById("note").hidden = false;
   window.addEventListener("pageshow", () => { isSending = false; });
 
-  record.addEventListener("click", async () => {
-    if (recorder && recorder.state === "recording") return recorder.stop();
-    let stream;
-    try {
-      stream = await navigator.mediaDevices.getUserMedia({ audio: true });
-      recorder = new MediaRecorder(stream);
-    } catch { // Forbidden, no microphone, or a browser that does not record.
-      for (const track of stream?.getTracks() ?? []) track.stop();
-      status.textContent = form.dataset.failed;
-      return;
-    }
-    const chunks = [];
-    const began = performance.now();
-    recorder.addEventListener("dataavailable", (event) => chunks.push(event.data));
-    stopped = new Promise((resolve) => recorder.addEventListener("stop", () => {
-      for (const track of stream.getTracks()) track.stop();
-      recorded = new Blob(chunks, { type: recorder.mimeType });
-      record.textContent = form.dataset.record;
-      status.textContent = form.dataset.recorded.replace("#", Math.round((performance.now() - began) / 1000));
-      resolve();
-    }));
-    file.value = ""; // What was recorded or chosen last is the note.
-    form.dataset.unsent = "1";
-    recorder.start();
-    record.textContent = form.dataset.stop;
+  const recorder = startRecorder(record, {
+    texts: form.dataset,
+    onStart() {
+      file.value = ""; // What was recorded or chosen last is the note.
+      form.dataset.unsent = "1";
+    },
+    onRecorded(sound, seconds) {
+      recorded = sound;
+      status.textContent = form.dataset.recorded.replace("#", Math.round(seconds));
+    },
+    onRefused() { status.textContent = form.dataset.failed; },
   });
 
   file.addEventListener("change", async () => {
     if (!file.files[0]) return;
-    await stopRecording();
+    await recorder.stop();
     recorded = null;
     status.textContent = "";
   });
-
-  async function stopRecording() {
-    if (recorder?.state === "recording") recorder.stop();
-    await stopped;
-  }
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (isSending) return;
     isSending = true;
-    await stopRecording(); // Who sends while the note is recorded has said it.
+    await recorder.stop(); // Who sends while the note is recorded has said it.
     const audio = file.files[0] || recorded;
     const query = new URLSearchParams({ to: form.elements.to.value });
-    const { answer, problem } = await (audio ? send(`${form.action}?${query}`, audio) : send(form.action, query));
+    const { answer, problem } = await (audio ? send(`${form.action}?${query}`, audio, { attempt }) : send(form.action, query, { attempt }));
     isSending = false;
     const outcome = form.querySelector(".outcome");
     if (problem) return tell(outcome, problem, "problem");
+    attempt = newAttempt();
     tell(outcome, "", "");
     recorded = null;
-    stopped = null;
     delete form.dataset.unsent;
     form.reset();
     status.textContent = "";
@@ -222,14 +221,20 @@ function showOutcome(answer) {
   document.getElementById("status").replaceChildren(...(said ? [said] : []));
 }
 
-// While numbers or a note wait to be sent, the other forms do not leave the page.
+// The other forms leave the page once they are answered, unless numbers or a note wait to be sent.
 document.addEventListener("submit", async (event) => {
   const form = event.target; // Its fields are named `id` and `action`, too, and hide its own.
-  if (!["actions", "call-back"].includes(form.getAttribute("id")) || !forward || !hasUnsent(forward.parentElement)) return;
+  if (!["actions", "call-back"].includes(form.getAttribute("id"))) return;
   event.preventDefault();
-  const { answer, problem } = await send(form.getAttribute("action"), new URLSearchParams(new FormData(form, event.submitter)));
-  if (answer) showOutcome(answer);
-  else showProblem(problem);
+  if (form.dataset.sending) return;
+  form.dataset.sending = "1";
+  const isFollowed = Boolean(forward) && hasUnsent(forward.parentElement);
+  const body = new URLSearchParams(new FormData(form, event.submitter));
+  const { answer, url, problem } = await send(form.getAttribute("action"), body, { isFollowed });
+  delete form.dataset.sending;
+  if (problem) showProblem(problem);
+  else if (answer) showOutcome(answer);
+  else location.assign(url);
 });
 
 if (player) startPlayer();

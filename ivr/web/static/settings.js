@@ -1,5 +1,6 @@
 // Settings: each greeting and each form is sent alone, and what is typed or recorded in the others stays.
 import { hasUnsent, send, tell } from "./forms.js";
+import { startRecorder } from "./recorder.js";
 
 for (const part of document.querySelectorAll(".greeting, main > form")) start(part);
 
@@ -11,7 +12,7 @@ function start(part) {
     });
   }
   const recorder = part.querySelector(".recorder");
-  if (recorder?.hidden) startRecorder(recorder);
+  if (recorder?.hidden) startGreeting(recorder);
 }
 
 // Sends a part, and replaces it by that of the page that answers. `recorder`: of the part, if it stays as it is.
@@ -42,15 +43,13 @@ async function change(part, address, body, recorder) {
 }
 
 // Greetings are recorded in the browser or chosen as a file, heard, and then put to use.
-function startRecorder(box) {
-  const record = box.querySelector(".record");
+function startGreeting(box) {
   const file = box.querySelector("input[type=file]");
   const preview = box.querySelector(".preview");
   const player = preview.querySelector("audio");
   const use = box.querySelector(".use");
   const card = () => box.closest(".greeting");
-  let recorder = null;
-  let stopped = null; // Resolves when the recorder has stopped and the recording is complete.
+  const say = (text) => tell(card().querySelector(".outcome"), text, text && "problem");
   let audio = null;
   box.hidden = false;
 
@@ -63,43 +62,24 @@ function startRecorder(box) {
     use.focus();
   }
 
-  async function stopRecording() {
-    if (recorder?.state === "recording") recorder.stop();
-    await stopped;
-  }
-
-  record.addEventListener("click", async () => {
-    if (recorder?.state === "recording") return stopRecording();
-    let stream;
-    try {
-      stream = await navigator.mediaDevices.getUserMedia({ audio: true });
-      recorder = new MediaRecorder(stream);
-    } catch { // Forbidden, no microphone, or a browser that does not record.
-      for (const track of stream?.getTracks() ?? []) track.stop();
-      return tell(card().querySelector(".outcome"), card().dataset.failed, "problem");
-    }
-    const chunks = [];
-    tell(card().querySelector(".outcome"), "", "");
-    recorder.addEventListener("dataavailable", (event) => chunks.push(event.data));
-    stopped = new Promise((resolve) => recorder.addEventListener("stop", () => {
-      for (const track of stream.getTracks()) track.stop();
-      record.textContent = card().dataset.record;
-      offer(new Blob(chunks, { type: recorder.mimeType }));
-      resolve();
-    }));
-    recorder.start();
-    box.dataset.unsent = "1";
-    record.textContent = card().dataset.stop;
+  const recorder = startRecorder(box.querySelector(".record"), {
+    texts: card().dataset,
+    onStart() {
+      say("");
+      box.dataset.unsent = "1";
+    },
+    onRecorded: offer,
+    onRefused() { say(card().dataset.failed); },
   });
 
   file.addEventListener("change", async () => {
     if (!file.files[0]) return;
-    await stopRecording();
+    await recorder.stop();
     offer(file.files[0]);
   });
 
   use.addEventListener("click", async () => {
-    await stopRecording(); // Who uses a recording while a new one is made means the new one.
+    await recorder.stop(); // Who uses a recording while a new one is made means the new one.
     const until = box.querySelector("input[name=until]")?.value || "";
     change(card(), `${card().dataset.address}?${new URLSearchParams({ until })}`, audio);
   });
