@@ -23,6 +23,7 @@ from ivr.web.desk_phone_sign_in import KEY_PARAMETER, DeskPhoneSession, authenti
 from ivr.web.message_views import MessageView, view_message
 from ivr.web.page_dependencies import PageServices
 from ivr.web.page_lists import count_folders, parse_folder, read_part
+from ivr.web.page_rendering import browser_language
 from ivr.web.page_sessions import get_page_services, is_secure
 from ivr.web.texts import Translator
 
@@ -122,7 +123,7 @@ class DeskPhoneScreens:
         elif isinstance(error, Forbidden):
             key = str(error) if str(error) in REFUSALS else "phone_needs_tls"
         log.info("desk_phone.refused", status=status, error=str(error))
-        translate = Translator("en")
+        translate = Translator(getattr(request.state, "language", "") or await browser_language(request))
         response = self._respond(request, DeskPhoneScreen(translate("error"), text=translate(key)), translate)
         response.status_code = 200 if isinstance(error, NotFound) else status
         response.headers.update(CHALLENGE if status == 401 else {})
@@ -171,7 +172,7 @@ async def _require_session(request: Request) -> DeskPhoneSession:
     if request.path_params["kind"] not in MEDIA_TYPES:
         raise HTTPException(404)
     session = await authenticate(request, get_page_services(request))
-    request.state.token_id = session.token.id
+    request.state.token_id, request.state.language = session.token.id, session.language
     actor, log = session.actor(request), session.services.api.audit_log
     if log.is_new_visit(actor.device, actor.proof, session.token.id):
         log.record_soon(

@@ -71,7 +71,7 @@ class PageRenderer:
         """Return a page in `language`, by default that of who is signed in, else that of the browser."""
         session = await find_session(request)
         nonce = secrets.token_urlsafe(16)
-        translate = Translator(language or (session.language if session else await _browser_language(request)))
+        translate = Translator(language or (session.language if session else await browser_language(request)))
         content = self._environment.get_template(template).render(
             t=translate, session=session, csrf=session.csrf_token if session else "", nonce=nonce, **values
         )
@@ -169,7 +169,7 @@ def flat(form: Mapping[str, list[str]]) -> dict[str, str]:
     return {name: values[0] for name, values in form.items()}
 
 
-async def _browser_language(request: Request) -> str:
+async def browser_language(request: Request) -> str:
     """Return the language that the browser asks for, else that of the account if there is only one."""
     header = request.headers.get("accept-language", "")
     if language := negotiate_language(header, ""):

@@ -148,7 +148,8 @@ ENGLISH: Mapping[str, str] = {
     "phone_back": "Back",
     "phone_exit": "Exit",
     "phone_more_boxes": "More mailboxes",
-    "phone_wrong_secret": "This phone is not signed in: its name and secret, or the mailbox number and PIN, are wrong.",
+    "phone_wrong_secret": "This phone is not signed in: its name and secret, or the mailbox number and PIN, are wrong,"
+    " or too many wrong tries were made: try again later.",
     "phone_needs_tls": "This phone must use https.",
 }
 

@@ -170,14 +170,44 @@ async def test_wrong_sign_in_is_asked_for_again_with_the_same_screen(app: AppFix
         assert screen.text.startswith("This phone is not signed in")
 
 
-async def test_wrong_pins_lock_as_they_do_at_the_phone(app: AppFixture, phone: Dialler) -> None:
-    box = await app.create_box()
+@pytest.mark.parametrize("kind", KINDS)
+async def test_locked_mailbox_opens_for_no_pin_and_for_the_owners_phone(
+    app: AppFixture, phone: Dialler, kind: str
+) -> None:
+    """As at the phone: a lock against guessing is one of the PIN, and the own phone needs none."""
+    box = await app.create_box("1000", app.alice)
+    message = await app.create_message(box)
     for _ in range(5):
-        await phone(auth=("1000", "9999")).open()
+        await phone(kind, ("1000", "9999")).open()
     assert await app.container.pin_lockout.locked_until(app.account.id, box.id)
-    locked = phone()
-    await locked.open()
-    assert locked.response.status_code == 401
+    locked = phone(kind)
+    for address in ("", f"/phone/{kind}/box/{box.id}", f"/phone/{kind}/box/{box.id}/message/{message.id}"):
+        screen = await locked.open(address)
+        assert locked.response.status_code == 401
+        assert "or too many wrong tries were made: try again later" in screen.text
+        assert not screen.dials
+        assert not screen.entries
+    own = phone(kind, ("alice", await add_secret(app)))
+    details = await own.open((await own.open()).entries[0][1])
+    assert details.dials == [dial_string(box, message)]
+    others = phone(kind, ("bob", await add_secret(app, "bob")))
+    assert (await others.open(f"/phone/{kind}/box/{box.id}")).dials == []
+    app.clock.advance(s=3600)
+    assert (await phone(kind).open()).title == "1000 New (1)"
+
+
+async def test_errors_are_told_in_the_language_of_the_person_else_of_the_phone_or_the_account(
+    app: AppFixture, phone: Dialler
+) -> None:
+    await app.create_box("1000", app.alice)
+    wrong, right = phone(auth=("1000", "9999")), phone()
+    wrong.http.headers["Accept-Language"] = "de"
+    assert (await wrong.open()).text.startswith("Dieses Telefon ist nicht angemeldet")
+    directory = app.container.directory
+    await directory.update_user((await directory.user(app.alice.id)).model_copy(update={"language": "fr"}))
+    assert (await right.open("/phone/yealink/box/none")).text.startswith("Cette page ou ce message")
+    await directory.update_account((await directory.account(app.account.id)).model_copy(update={"language": "it"}))
+    assert (await phone(auth=("1000", "9999")).open()).text.startswith("Questo telefono non ha accesso")
 
 
 async def test_guessing_ends_for_the_address(app: AppFixture, phone: Dialler) -> None:

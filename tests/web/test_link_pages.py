@@ -8,8 +8,10 @@ from ivr.api.audio_links import AudioLinks, message_page_path
 from ivr.audio import wav
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import AuditQuery, Message
+from ivr.web.texts import Translator
 from tests.support.app_fixture import AppFixture
 from tests.web.conftest import Browser
+from tests.web.test_page_languages import set_language
 
 DAY_S = 86_400
 
@@ -19,8 +21,8 @@ async def box(app: AppFixture) -> Mailbox:
     return await app.create_box("1000", app.alice)
 
 
-def link_to(app: AppFixture, message: Message) -> str:
-    links = AudioLinks(app.container.peppers, app.container.clock, lifetime_s=7 * DAY_S)
+def link_to(app: AppFixture, message: Message, *, lifetime_s: int = 7 * DAY_S) -> str:
+    links = AudioLinks(app.container.peppers, app.container.clock, lifetime_s=lifetime_s)
     return links.create(message_page_path(message.box_id, message.id))[0]
 
 
@@ -101,3 +103,43 @@ async def test_deleted_message_is_restored_and_not_marked(app: AppFixture, brows
     await browser.send(f"/page/box/{box.id}/messages", folder="new", action="urgent", id=message.id)
     assert "Marked urgent: 0. Not found any more: 1." in browser.text
     assert not (await app.container.messages.get(box.id, message.id, 0)).urgent
+
+
+async def test_each_state_of_a_link_is_told_in_each_language(app: AppFixture, browser: Browser, box: Mailbox) -> None:
+    """What the link opens is told in the language of the mailbox, what it does not open in that of the browser."""
+    container, other = app.container, await app.create_box("1001", app.bob)
+    names = ("fresh", "heard", "deleted", "purged", "moved")
+    messages = {name: await app.create_message(box, s=0.1) for name in names}
+    late = await app.create_message(await app.create_box("1002", app.alice), s=0.1)
+    gone = await app.create_message(await app.create_box("1003", app.alice), s=0.1)
+    links = {
+        name: link_to(app, message) for name, message in {**messages, "disabled": late, "no mailbox": gone}.items()
+    }
+    links["expired"] = links["fresh"].replace("until=1", "until=0")
+    path, query = links["heard"].split("?")
+    await browser.http.post(f"{path}/heard?{query}", headers={"Origin": browser.url})
+    await browser.send(links["deleted"], action="delete")
+    await container.messages.soft_delete(box.id, [messages["purged"].id])
+    await container.delivery.transfer(messages["moved"], other)
+    await container.boxes.patch(await container.boxes.get(late.box_id), {"enabled": False})
+    await container.boxes.delete(await container.boxes.get(gone.box_id))
+    expected = {
+        "fresh": (200, "save"), "heard": (200, "mark_new"), "deleted": (200, "restore"), "purged": (404, "error_404"),
+        "moved": (404, "error_404"), "disabled": (404, "error_404"), "no mailbox": (404, "error_404"),
+        "expired": (403, "link_expired"),
+    }  # fmt: skip
+    for language in ("en", "es", "fr", "it", "pt", "de"):
+        translate = Translator(language)
+        await set_language(app, language)
+        browser.http.headers["Accept-Language"] = translate.tag
+        for state, (status, text) in expected.items():
+            await browser.open(links[state])
+            assert browser.page.status_code == status, state
+            assert translate(text) in browser.text, (language, state)
+            assert f'<html lang="{translate.tag}">' in browser.page.text, (language, state)
+            assert translate("start" if status != 200 else "all_messages") in browser.text, "where one goes on"
+            assert ("2001" in browser.text) == (status == 200), "what is closed tells no caller"
+    # A link stays when its owner goes; the mail may have gone to several.
+    await app.container.directory.delete_user(app.alice.id)
+    await browser.open(links["fresh"])
+    assert browser.page.status_code == 200
