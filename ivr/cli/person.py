@@ -13,7 +13,7 @@ import typer
 from ivr.app import App
 from ivr.backup.writers import snapshot_names
 from ivr.cli.audit import record_command
-from ivr.cli.private_zip import message_file_name, new_private_zip, write_audio, write_json
+from ivr.cli.private_zip import message_file_name, new_private_zip, write_audio, write_json, write_take
 from ivr.cli.support import (
     AccountOption,
     JsonOption,
@@ -168,17 +168,22 @@ async def _write_person(app: App, user: User | None, content: PersonContent, arc
         await app.recordings.fetch(recording)
         if not await asyncio.to_thread(write_audio, archive, path, [recording], media.created_at):
             missing.append(f"greeting {media.id}")
+    for take in content.takes:
+        recording = app.recordings.take_path(take["id"])
+        await asyncio.to_thread(write_take, archive, f"recordings/{take['id']}.wav", recording, take["began_at"])
     person = {
         "user": user.model_dump() if user else None,
         "phones": [asdict(phone) for phone in content.phones],
         "boxes": [dict(box.settings) for box in content.boxes],
         "shared_boxes": [box.settings["mailbox"] for box in content.shared_boxes],
+        "settings_of_others": content.settings_of_others,
         "tokens": content.tokens,
         "wrong_pins": content.attempts,
     }
     files: dict[str, Any] = {
         "person": person,
         "calls": content.calls,
+        "calls_of_others": content.calls_of_others,
         "audit": [asdict(entry) for entry in content.audit],
         "pending": content.tasks,
         "recordings": content.takes,
@@ -203,6 +208,7 @@ def _summary(content: PersonContent) -> dict[str, Any]:
         "forwarded_messages_without_forwarder": len(content.forwarded),
         "mailboxes_of_others_changed": [box.settings["mailbox"] for box in content.shared_boxes],
         "calls": len(content.calls),
+        "calls_of_others_changed": len(content.calls_of_others),
         "pending_mails_and_calls": len(content.tasks),
         "unfinished_recordings": len(content.takes),
         "tokens_and_sessions": len(content.tokens),

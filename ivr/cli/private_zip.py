@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ivr.audio import wav
+from ivr.audio.asterisk_recording import copy_repaired
 from ivr.clock import date_of
 from ivr.errors import BadInput, InvalidAudio
 from ivr.storage.records import Message
@@ -63,6 +65,18 @@ def write_audio(archive: zipfile.ZipFile, name: str, paths: Sequence[Path], time
     except (FileNotFoundError, InvalidAudio):
         return False
     archive.writestr(_entry(name, time), wav.header(len(samples)) + samples)
+    return True
+
+
+def write_take(archive: zipfile.ZipFile, name: str, recording: Path, time: int) -> bool:
+    """Write a recording in progress, which Asterisk can replace by anything. Return whether there was one."""
+    with tempfile.TemporaryFile() as copy:
+        try:
+            copy_repaired(recording, copy.fileno())
+        except (OSError, InvalidAudio):
+            return False
+        copy.seek(0)
+        archive.writestr(_entry(name, time), copy.read())
     return True
 
 

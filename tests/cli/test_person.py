@@ -150,6 +150,7 @@ def add_traces(database: sqlite3.Connection) -> None:
 
 def test_user_is_exported_with_everything(filled: Ivr, database: sqlite3.Connection, tmp_path: Path) -> None:
     add_traces(database)
+    wav.write(tmp_path / "data" / "takes" / "t.wav", SECOND)
     file = tmp_path / "alice.zip"
     output = filled("person", "export", str(file), "--user", "alice", "--caller", MOBILE).stdout
     assert "3 messages, 4 calls, 3 entries" in output
@@ -169,6 +170,13 @@ def test_user_is_exported_with_everything(filled: Ivr, database: sqlite3.Connect
     assert targets == {MOBILE_AT_HOME, "Alice@demo.example", "message.new"}
     channels = {call["channel"].removeprefix("PJSIP/") for call in content["calls.json"]}
     assert channels == {"trunk-00000001", "alice-desk-00000002", "trunk-00000003", "trunk-00000006"}
+    assert content["person.json"]["settings_of_others"] == {
+        "1001": {
+            "notify_email_addresses": ["alice@demo.example"],
+            "notify": {"callback": {"number": MOBILE_AT_HOME}},
+        }
+    }
+    assert "recordings/t.wav" in recordings, "a recording in progress"
     assert [one["text"] for one in content["imports.json"]] == [
         "msg0001.txt: callerid is damaged",
         f"caller {MOBILE_AT_HOME}",

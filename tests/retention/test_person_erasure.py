@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from ivr.retention.person_erasure import number_matcher
 from ivr.storage.records import Forwarder, MediaKind, PersonQuery, TaskKind
 from tests.support.app_fixture import AppFixture
 from tests.support.s3_server import S3Server
+from tests.support.scripted_call import Press
 
 
 def query(app: AppFixture, *callers: str, user: str | None = None) -> PersonQuery:
@@ -137,3 +139,54 @@ async def test_shared_mailbox_stays_without_the_person(app: AppFixture) -> None:
     left = await app.container.boxes.get(box.id)
     assert (left.settings.owner_id, left.settings.member_ids) == (None, frozenset({app.bob.id}))
     assert len(await app.messages(box)) == 1
+
+
+MOBILE = "+491701234567"
+WRITTEN = ("01701234567", MOBILE)
+
+
+@pytest.mark.both_engines
+async def test_settings_and_calls_of_others_name_the_person_no_longer(app: AppFixture) -> None:
+    """A later mailbox of the number would get copies of others' messages; numbers are spoken to others."""
+    await app.create_box("1000", app.alice, aliases=["1010"])
+    lists = {"801": ["1000", "1002"], "802": ["1010"]}
+    box = await app.create_box(
+        "1001", app.bob, new_messages_at_once=False, copy_to=["1002", "1000"], distribution_lists=lists,
+        operator_number=WRITTEN[0], play_envelope_action="play_before",
+    )  # fmt: skip
+    account = app.account.model_copy(update={"settings": {"distribution_lists": {"900": ["1000", "1001"]}}})
+    app.account = await app.container.directory.update_account(account)
+    left_by = {MOBILE: 60, "2002": 7200}
+    messages = [await app.create_message(box, caller=caller, age_s=age_s) for caller, age_s in left_by.items()]
+    await app.run_call([Press("1"), Press("#", during="(message"), Press("6")], endpoint="bob", number="1001")
+    await app.run_call([Press("1"), Press("6", during="(message")], endpoint="bob", number="1001", caller="2002")
+    steps = json.dumps([{"at_ms": 1, "what": "hunt", "extension": WRITTEN[0]}, {"at_ms": 2, "what": "key", "key": "1"}])
+    await app.container.database.write(
+        lambda c: c.execute("UPDATE calls SET steps = ? WHERE caller_number = '2002'", (steps,)).rowcount
+    )
+    person = PersonQuery(app.account.id, app.alice.id, number_matcher([MOBILE], NumberPlan("49")))
+    content = await app.container.person_erasure.find(person)
+    assert content.settings_of_others == {
+        "1001": {
+            "copy_to": ["1000"],
+            "distribution_lists": {"801": ["1000"], "802": ["1010"]},
+            "operator_number": WRITTEN[0],
+        },
+        "": {"distribution_lists": {"900": ["1000"]}},
+    }
+    spoken, hunted = sorted(content.calls_of_others, key=lambda call: -len(call["steps"]))
+    assert hunted["steps"] == [{"at_ms": 1, "what": "hunt", "extension": WRITTEN[0]}]
+    assert "one seven zero one" in json.dumps(spoken["steps"])
+
+    await app.container.person_erasure.erase(person)
+    left = (await app.container.boxes.get(box.id)).settings
+    assert (left.copy_to, left.distribution_lists) == (["1002"], {"801": ["1002"]})
+    assert left.operator_number is None
+    found = await app.container.directory.account(app.account.id)
+    assert found.settings["distribution_lists"] == {"900": ["1001"]}
+    assert [message.id for message in await app.messages(box)] == [messages[1].id]
+    rows = await app.container.database.read(lambda c: c.execute("SELECT steps FROM calls").fetchall())
+    assert not any(trace in row["steps"] for row in rows for trace in (*WRITTEN, "one seven zero one"))
+    assert any('"hunt", "extension": "erased"' in row["steps"] for row in rows)
+    content = await app.container.person_erasure.find(person)
+    assert (content.settings_of_others, list(content.calls_of_others)) == ({}, [])

@@ -36,6 +36,8 @@ class PersonContent:
     """The mailboxes that are the person's alone."""
     shared_boxes: Sequence[BoxRecord]
     """Mailboxes of several users that the person owns or belongs to, and mailboxes that mail to an address."""
+    settings_of_others: Mapping[str, Any]
+    """What the settings of those mailboxes, by number, and of the account ("") have of the person or of `boxes`."""
     messages: Sequence[Message]
     """The messages of `boxes`, and those that the person has left anywhere."""
     forwarded: Sequence[Message]
@@ -43,6 +45,8 @@ class PersonContent:
     media: Sequence[StoredMedia]
     """Greetings and names of `boxes`."""
     calls: Sequence[Mapping[str, Any]]
+    calls_of_others: Sequence[Mapping[str, Any]]
+    """Records of calls of others with steps about the person: `row_id`, `began_at` and those `steps`."""
     tasks: Sequence[Mapping[str, Any]]
     """Mails, webhooks and calls that wait, or were given up."""
     takes: Sequence[Mapping[str, Any]]

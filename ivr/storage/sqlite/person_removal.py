@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ivr.errors import NotFound
-from ivr.storage.records import ERASED, Message, PersonContent, PersonQuery
+from ivr.storage.records import ERASED, BoxRecord, Message, PersonContent, PersonQuery
 from ivr.storage.sqlite import box_users, counters, events, import_notes, message_rows, removal
 
 REASON = "person erased"
@@ -81,6 +81,7 @@ def remove_forwarder(connection: sqlite3.Connection, message: Message, now: int)
 
 def purge_rest(connection: sqlite3.Connection, query: PersonQuery, content: PersonContent, now: int) -> None:
     """Remove everything that was found but the messages."""
+    numbers = numbers_of(content.boxes)
     live = {row["channel"] for row in connection.execute("SELECT channel FROM live_calls")}
     for take in content.takes:
         if take["channel"] not in live:
@@ -89,15 +90,20 @@ def purge_rest(connection: sqlite3.Connection, query: PersonQuery, content: Pers
                 removal.purge_take(connection, row, now, REASON)
     for table, rows in (("calls", content.calls), ("outbox", content.tasks), ("auth_attempts", content.attempts)):
         connection.executemany(f"DELETE FROM {table} WHERE rowid = ?", [(row["row_id"],) for row in rows])
+    _change_calls_of_others(connection, query, content)
     import_notes.erase(connection, query, content.boxes)  # Before the names are gone, by which it knows them.
     for box in content.boxes:
         _empty_box(connection, box.id, now)
     for box in content.shared_boxes:
-        settings = without_person(box.settings, query)
+        settings = without_person(box.settings, query, numbers)
         connection.execute(
             "UPDATE boxes SET settings = ?, owner_id = ?, revision = revision + 1, modified_at = ? WHERE id = ?",
             (json.dumps(settings), settings.get("owner_id"), now, box.id),
         )
+    if "" in content.settings_of_others:
+        settings = without_numbers(account_settings(connection, query.account_id), numbers)
+        sql = "UPDATE accounts SET settings = ?, revision = revision + 1, modified_at = ? WHERE id = ?"
+        connection.execute(sql, (json.dumps(settings), now, query.account_id))
     connection.executemany(
         'UPDATE audit SET device = ?1, "user" = CASE "user" WHEN ?2 THEN ?1 ELSE "user" END WHERE id = ?3',
         [(ERASED, query.user_id, entry_id) for entry_id in content.audit_ids],
@@ -111,9 +117,85 @@ def other_members(settings: Mapping[str, Any], user_id: str | None) -> list[str]
     return [member for member in box_users.member_ids(settings) if member != user_id]
 
 
-def without_person(settings: Mapping[str, Any], query: PersonQuery) -> dict[str, Any]:
-    """Return the settings of a mailbox without the person as owner, as member, and as recipient of mails and calls."""
+def numbers_of(boxes: Iterable[BoxRecord]) -> frozenset[str]:
+    """Return the numbers and aliases of mailboxes."""
+    return frozenset(str(n) for box in boxes for n in (box.settings["mailbox"], *(box.settings.get("aliases") or ())))
+
+
+def account_settings(connection: sqlite3.Connection, account_id: str) -> dict[str, Any]:
+    """Return the settings of an account."""
+    row = connection.execute("SELECT settings FROM accounts WHERE id = ?", (account_id,)).fetchone()
+    settings: dict[str, Any] = json.loads(row["settings"] or "{}") if row else {}
+    return settings
+
+
+def settings_of_others(
+    connection: sqlite3.Connection, query: PersonQuery, boxes: Iterable[BoxRecord], numbers: frozenset[str]
+) -> dict[str, Any]:
+    """Return what is removed from the settings of mailboxes, by number, and of the account (""), if there is any."""
+    removed = {
+        str(box.settings["mailbox"]): _removed_part(box.settings, without_person(box.settings, query, numbers))
+        for box in boxes
+    }
+    before = account_settings(connection, query.account_id)
+    if (after := without_numbers(before, numbers)) != before:
+        removed[""] = _removed_part(before, after)
+    return removed
+
+
+def _removed_part(before: Any, after: Any) -> Any:
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        changed = {key for key, value in before.items() if key not in after or after[key] != value}
+        return {key: _removed_part(before[key], after.get(key)) for key in before if key in changed}
+    if isinstance(before, list) and isinstance(after, list):
+        return [value for value in before if value not in after]
+    return before
+
+
+def without_numbers(settings: Mapping[str, Any], numbers: frozenset[str]) -> dict[str, Any]:
+    """Return settings of a mailbox or account without mailboxes that are erased: a later one of their number would get
+    the copies."""
     changed = dict(settings)
+    if copies := changed.get("copy_to"):
+        changed["copy_to"] = [number for number in copies if number not in numbers]
+    if lists := changed.get("distribution_lists"):
+        left = {name: [number for number in listed if number not in numbers] for name, listed in lists.items()}
+        changed["distribution_lists"] = {name: listed for name, listed in left.items() if listed}
+    return changed
+
+
+def steps_without_person(
+    steps: Sequence[Mapping[str, Any]], query: PersonQuery, message_ids: Collection[str]
+) -> list[dict[str, Any]]:
+    """Return the steps of a call of others without extensions that are the person's number.
+
+    If it was about one of the messages, what was heard is left out as well: numbers and names are spoken.
+    """
+    is_about = any(step.get(name) in message_ids for step in steps for name in ("id", "message"))
+
+    def is_of_person(name: str, value: Any) -> bool:
+        return (name == "extension" and query.is_number(str(value))) or (name == "text" and is_about)
+
+    return [{name: ERASED if is_of_person(name, value) else value for name, value in step.items()} for step in steps]
+
+
+def _change_calls_of_others(connection: sqlite3.Connection, query: PersonQuery, content: PersonContent) -> None:
+    message_ids = {message.id for message in (*content.messages, *content.forwarded)}
+    for call in content.calls_of_others:
+        row = connection.execute("SELECT steps FROM calls WHERE rowid = ?", (call["row_id"],)).fetchone()
+        if row:
+            steps = steps_without_person(json.loads(row["steps"]), query, message_ids)
+            connection.execute("UPDATE calls SET steps = ? WHERE rowid = ?", (json.dumps(steps), call["row_id"]))
+
+
+def without_person(
+    settings: Mapping[str, Any], query: PersonQuery, numbers: frozenset[str] = frozenset()
+) -> dict[str, Any]:
+    """Return the settings of a mailbox without the person as owner, as member, and as recipient of mails and calls.
+
+    `numbers`: those of the mailboxes that are erased.
+    """
+    changed = without_numbers(settings, numbers)
     if query.user_id:
         if changed.get("owner_id") == query.user_id:
             del changed["owner_id"]
@@ -131,6 +213,8 @@ def without_person(settings: Mapping[str, Any], query: PersonQuery) -> dict[str,
     if query.is_number(str(callback.get("number") or "")):
         rest = {key: value for key, value in callback.items() if key != "number"}
         changed["notify"] = {**changed["notify"], "callback": rest}
+    if query.is_number(str(changed.get("operator_number") or "")):
+        del changed["operator_number"]
     return changed
 
 

@@ -58,7 +58,7 @@ class SqlitePersons:
 def _find(connection: sqlite3.Connection, query: PersonQuery) -> PersonContent:
     account = query.account_id
     own, shared = _boxes(connection, query)
-    box_ids = [box.id for box in own]
+    box_ids, numbers = [box.id for box in own], person_removal.numbers_of(own)
     phones = [
         EndpointRecord(**dict(row))
         for row in connection.execute(
@@ -68,15 +68,21 @@ def _find(connection: sqlite3.Connection, query: PersonQuery) -> PersonContent:
     phone_names = [phone.name for phone in phones]
     messages = _messages(connection, query, box_ids)
     found_ids = {message.id for message in messages}
+    forwarded = [message for message in _forwarded(connection, account, box_ids) if message.id not in found_ids]
+    calls = _calls(connection, "calls", query, box_ids, phone_names)
     entries = _audit_rows(connection, query, phone_names, box_ids)
     return PersonContent(
         phones=phones,
         boxes=own,
         shared_boxes=shared,
+        settings_of_others=person_removal.settings_of_others(connection, query, shared, numbers),
         messages=messages,
-        forwarded=[m for m in _forwarded(connection, account, box_ids) if m.id not in found_ids],
+        forwarded=forwarded,
         media=_media(connection, account, box_ids),
-        calls=_calls(connection, "calls", query, box_ids, phone_names),
+        calls=calls,
+        calls_of_others=_calls_of_others(
+            connection, query, {call["row_id"] for call in calls}, found_ids | {message.id for message in forwarded}
+        ),
         tasks=_tasks(connection, query, box_ids, found_ids),
         takes=_calls(connection, "takes", query, box_ids, phone_names),
         tokens=_matching(connection, "tokens", account, lambda row: row["user_id"] == (query.user_id or "-")),
@@ -90,16 +96,16 @@ def _find(connection: sqlite3.Connection, query: PersonQuery) -> PersonContent:
 
 def _boxes(connection: sqlite3.Connection, query: PersonQuery) -> tuple[list[BoxRecord], list[BoxRecord]]:
     """Return the mailboxes that are the person's alone, and those that several people use or that mail to them."""
-    own, shared = [], []
+    own: list[BoxRecord] = []
+    others: list[BoxRecord] = []
     for row in connection.execute("SELECT * FROM boxes WHERE account_id = ? ORDER BY mailbox", (query.account_id,)):
         settings = json.loads(row["settings"])
         box = BoxRecord(row["id"], row["account_id"], settings, row["revision"])
-        others = person_removal.other_members(settings, query.user_id)
-        if query.user_id and row["owner_id"] == query.user_id and not others:
-            own.append(box)
-        elif person_removal.without_person(settings, query) != settings:
-            shared.append(box)
-    return own, shared
+        is_own = query.user_id and row["owner_id"] == query.user_id
+        is_shared = person_removal.other_members(settings, query.user_id)
+        (own if is_own and not is_shared else others).append(box)
+    numbers = person_removal.numbers_of(own)
+    return own, [b for b in others if person_removal.without_person(b.settings, query, numbers) != b.settings]
 
 
 def _messages(connection: sqlite3.Connection, query: PersonQuery, box_ids: Sequence[str]) -> list[Message]:
@@ -150,6 +156,20 @@ def _calls(
         return row["box_id"] in box_ids or phone in channels or query.is_number(row["caller_number"] or "")
 
     return _matching(connection, table, query.account_id, matches)
+
+
+def _calls_of_others(
+    connection: sqlite3.Connection, query: PersonQuery, own_rows: set[int], message_ids: set[str]
+) -> list[dict[str, Any]]:
+    found = []
+    sql = "SELECT rowid AS row_id, began_at, steps FROM calls WHERE account_id = ? ORDER BY began_at, rowid"
+    for row in connection.execute(sql, (query.account_id,)):
+        steps = json.loads(row["steps"])
+        changed = person_removal.steps_without_person(steps, query, message_ids)
+        if row["row_id"] not in own_rows and changed != steps:
+            of_person = [step for step, new in zip(steps, changed, strict=True) if step != new]
+            found.append({"row_id": row["row_id"], "began_at": row["began_at"], "steps": of_person})
+    return found
 
 
 def _tasks(
