@@ -194,7 +194,9 @@ class ApiSettings(_Section):
         500, description="Connections that are held, without those of open pages; a further one gets 503."
     )
     max_connections_per_address: Annotated[int, Field(ge=0, le=500)] = Field(
-        50, description="Connections that one address may hold; 0: no limit. `trusted_proxies` have no limit."
+        50,
+        description="Connections that one address may hold, without those of open pages; 0: no limit."
+        " `trusted_proxies` have no limit.",
     )
     own_boxes_only: bool = Field(
         True,

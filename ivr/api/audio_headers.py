@@ -128,8 +128,9 @@ def _format_time(timestamp: float, timezone: tzinfo) -> str:
 
 @lru_cache(maxsize=1024)
 def _sanitize(text: str) -> str:
+    """Return text that leads out of no folder, and that no command takes for an option."""
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return re.sub(r"[^A-Za-z0-9+-]+", "_", ascii_text).strip("_")[:MAX_STEM_LENGTH] or UNKNOWN
+    return re.sub(r"[^A-Za-z0-9+-]+", "_", ascii_text).strip("_-")[:MAX_STEM_LENGTH] or UNKNOWN
 
 
 PARTIAL_HEADERS = (b"range", b"if-none-match")

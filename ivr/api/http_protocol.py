@@ -30,6 +30,9 @@ SINGLE_HEADERS = (b"host", b"authorization", b"x-auth-token", b"content-type", b
 """A request with two of one of these could mean one thing here and another to a proxy in front."""
 SENDS_FILES = "http.response.zerocopysend"
 """The extension of ASGI for responses whose body the kernel copies from a file. Nothing follows the file here."""
+HOLDS_PAGE = "ivr.page"
+"""The extension of ASGI by which a stream for an open page says that it has been admitted by its own limits."""
+OPEN_PAGES = "open pages"
 TOO_MANY_CONNECTIONS = "too many connections: close idle ones and try again later"
 
 log = structlog.get_logger()
@@ -54,7 +57,7 @@ class ConnectionLimits:
     exempt_addresses: frozenset[str] = frozenset()
     """Proxies, which connect for many clients."""
     counts: Counter[str] = field(default_factory=Counter)
-    """Open connections by address; those of IPv6 by network."""
+    """Open connections by address; those of IPv6 by network, and streams of open pages as `OPEN_PAGES`."""
     clock: Clock = field(default_factory=SystemClock)
     ids: IdGenerator = field(default_factory=lambda: IdGenerator(os.urandom))
 
@@ -70,7 +73,19 @@ class ConnectionLimits:
 
     def release(self, address: str) -> None:
         """Forget a connection that was admitted."""
-        network = client_network(address)
+        self._remove(client_network(address))
+
+    def count_as_page(self, address: str) -> None:
+        """Count a connection that was admitted for no address, until `release_page`: an office may have many pages."""
+        self._remove(client_network(address))
+        self.counts[OPEN_PAGES] += 1
+
+    def release_page(self, address: str) -> None:
+        """Count a connection for its address again."""
+        self._remove(OPEN_PAGES)
+        self.counts[client_network(address)] += 1
+
+    def _remove(self, network: str) -> None:
         self.counts[network] -= 1
         if not self.counts[network]:
             del self.counts[network]
@@ -88,6 +103,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._limits = limits
         self._address = ""
         self._is_admitted = False
+        self._holds_page = False
         self._head_timer: asyncio.TimerHandle | None = None
         self._send_timer: asyncio.TimerHandle | None = None
         self._is_reading_head = False
@@ -108,6 +124,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
         self.resume_writing()
+        self._end_page()
         if self._is_admitted:
             self._limits.release(self._address)
         super().connection_lost(exc)
@@ -160,8 +177,19 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._is_progressing = True
         super().on_body(body)
 
+    def _hold_page(self) -> None:
+        if self._is_admitted and not self._holds_page:
+            self._holds_page = True
+            self._limits.count_as_page(self._address)
+
+    def _end_page(self) -> None:
+        if self._holds_page:
+            self._holds_page = False
+            self._limits.release_page(self._address)
+
     def on_response_complete(self) -> None:
         """Called when a response was sent, maybe before its request was received."""
+        self._end_page()
         super().on_response_complete()
         if not self.transport.is_closing() and self.cycle.response_complete and self.cycle.more_body:
             self._unset_keepalive_if_required()
@@ -187,8 +215,10 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """Called by uvicorn for each request. Calls go first."""
+        extensions: dict[str, Any] = {HOLDS_PAGE: self._hold_page}
+        cycle.scope["extensions"] = extensions
         if self.scheme == "http":
-            cycle.scope["extensions"] = {SENDS_FILES: {}}
+            extensions[SENDS_FILES] = {}
             cycle.send = partial(_send_or_copy, cycle, cycle.send)  # type: ignore[method-assign]
         with background():
             super()._start_asgi_task(cycle, app)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Collection
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from ivr.api.http_protocol import HOLDS_PAGE
 from ivr.errors import NotFound
 from ivr.web.live_updates import LiveUpdates
 from ivr.web.page_sessions import PageSession, read_session, require_session
@@ -55,6 +56,8 @@ class LiveStreams:
         if not self._updates.has_place(owner):
             return  # Streams that were opened at the same moment have taken the last place.
         with self._updates.watch(box_ids, owner) as watcher:
+            if hold := request.scope.get("extensions", {}).get(HOLDS_PAGE):
+                hold()
             while not watcher.is_closed:
                 changes = await watcher.next_change(self._heartbeat_s)
                 if watcher.is_closed or not await self._is_allowed(request, text, tuple(box_ids)):

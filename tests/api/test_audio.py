@@ -441,10 +441,11 @@ async def test_rendition_is_cached_for_next_request(rest: RestClient, app: AppFi
 async def test_messages_are_downloaded_as_one_zip(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
     await rest.request_ok("PATCH", f"/{box.id}", {"media_extension": "wav"})
     same = [await app.create_message(box, caller="6001", age_s=60, s=n + 1) for n in range(3)]
-    evil = await app.create_message(box, caller="../../etc/CON:x", age_s=60)
+    names = ("../../etc/CON:x", "/etc/Passwd", "\\ETC\\passwd", "--help", "..", "\u202eJim")
+    evil = [await app.create_message(box, caller=name, age_s=60) for name in names]
     hidden = (await rest.upload_message(box.id))["media_id"]
     missing = "201605-" + "0" * 32
-    ids = [m.id for m in (*same, evil)] + [missing, hidden, same[0].id]
+    ids = [m.id for m in (*same, *evil)] + [missing, hidden, same[0].id]
     response = await rest.request(
         "POST", f"/{box.id}/messages/raw", {"messages": ids}, headers={"Accept": "application/zip"}
     )
@@ -456,7 +457,9 @@ async def test_messages_are_downloaded_as_one_zip(rest: RestClient, app: AppFixt
     assert archive.testzip() is None
     assert archive.namelist() == [
         "6001_2016-05-10_11-59-00.wav", "6001_2016-05-10_11-59-00_2.wav", "6001_2016-05-10_11-59-00_3.wav",
-        "etc_CON_x_2016-05-10_11-59-00.wav", "not-in-this-archive.txt",
+        "etc_CON_x_2016-05-10_11-59-00.wav", "etc_Passwd_2016-05-10_11-59-00.wav",
+        "ETC_passwd_2016-05-10_11-59-00_2.wav", "help_2016-05-10_11-59-00.wav", "unknown_2016-05-10_11-59-00.wav",
+        "Jim_2016-05-10_11-59-00.wav", "not-in-this-archive.txt",
     ]  # fmt: skip
     assert archive.read("6001_2016-05-10_11-59-00.wav") == app.container.delivery.audio_paths(same[0])[0].read_bytes()
     assert archive.read("not-in-this-archive.txt").decode() == f"{missing}: not_found\r\n{hidden}: not_found\r\n"

@@ -8,8 +8,12 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
 
+from ivr.api.asgi import build_asgi_app
+from ivr.api.http_protocol import ConnectionLimits
+from ivr.api.server import ApiServer, ListenAddress
 from ivr.app import App
 from ivr.mailbox.mailbox import Mailbox
+from ivr.page_services import build_page
 from ivr.storage.records import ChangeReason, Folder
 from ivr.web.live_updates import LiveUpdates
 from tests.support.app_fixture import AppFixture
@@ -164,6 +168,25 @@ async def test_streams_opened_at_the_same_moment_are_bounded_too(browser: Browse
 
     await asyncio.wait_for(asyncio.gather(*(open_stream() for _ in range(25))), TIMEOUT_S)
     assert followed == 20
+
+
+async def test_open_pages_of_an_office_leave_its_other_people_their_connections(app: AppFixture) -> None:
+    """All of them come from one address; each owner has a limit of pages of their own."""
+    box = await app.create_box("1000", app.alice)
+    page, limits = build_page(app.container), ConnectionLimits(max_per_address=4)
+    address = ListenAddress("127.0.0.1", 0, connection_limits=limits)
+    server = ApiServer(build_asgi_app(app.container.api_services, page), address, on_stop=page.close)
+    browser = Browser(await server.start())
+    await browser.sign_in_by_pin()
+    async with AsyncExitStack() as stack:
+        pages = [await stack.enter_async_context(follow(browser, f"/page/box/{box.id}/live")) for _ in range(10)]
+        for events in pages:
+            await anext(events)
+        assert "Mailbox 1000" in await browser.open(f"/page/box/{box.id}")
+    await browser.http.aclose()
+    while limits.counts:
+        await asyncio.sleep(0.01)
+    await server.stop()
 
 
 async def until_data(lines: AsyncIterator[str]) -> AsyncIterator[str]:
