@@ -70,7 +70,7 @@ def install(
     if not dry_run:
         _check_prerequisites(target, layout)
     target = replace(target, installed=_read_record(target, layout))
-    secret = "" if dry_run else _read_or_generate_secret(target, layout)
+    secret = _read_or_generate_secret(target, layout)
     ami_secret = _read_or_generate_ami_secret(target, layout)
     steps = list(install_steps(layout, secret, ami_secret=ami_secret))
     files = [step for step in steps if isinstance(step, WriteFile)]
@@ -163,7 +163,11 @@ def _read_or_generate_secret(target: InstallTarget, layout: Layout) -> str:
     data = target.resolve(layout.data_folder)
     places = (state_folder(data), data)  # Earlier versions have it in the data folder itself.
     found = (machine_files.read_file(folder / ASTERISK_SECRET_FILE, link_free=True) for folder in places)
-    return next((secret.strip() for secret in found if secret), "") or secrets.token_hex(32)
+    try:
+        present = next((secret.strip() for secret in found if secret), "")
+    except PermissionError:
+        present = ""  # For a dry run of a user who cannot read it.
+    return present or secrets.token_hex(32)
 
 
 def _read_or_generate_ami_secret(target: InstallTarget, layout: Layout) -> str:

@@ -291,6 +291,8 @@ def test_secret_is_never_printed(ivr: Ivr, tmp_path: Path) -> None:
 
 def test_second_install_changes_nothing(ivr: Ivr, installed_root: Path) -> None:
     before = {path: path.read_bytes() for path in installed_root.rglob("*") if path.is_file()}
+    dry_run = ivr("install", "--root", str(installed_root), "--dry-run").stdout
+    assert "will be" not in dry_run, "the secrets are those that are there"
     output = ivr("install", "--root", str(installed_root)).stdout
     assert {path: path.read_bytes() for path in installed_root.rglob("*") if path.is_file()} == before
     assert output.count("→ exists") == len(before) + 6, "files, folders and the link"
