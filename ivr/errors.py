@@ -57,6 +57,7 @@ A message reads "what is wrong: what to do". Each edge maps the tree in one tabl
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 
 Violations = Mapping[str, Mapping[str, Mapping[str, object]]]
@@ -297,3 +298,8 @@ def describe_error(error: Exception) -> str:
         return os.strerror(error.errno)  # asyncio writes "Connect call failed" and the address.
     text = error.strerror or str(error)
     return f"{text}: {error.filename}" if error.filename else text
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs the libraries of an extra for this Python, whichever `pip` is in PATH."""
+    return f"{sys.executable} -m pip install 'ivr-voicemail[{extra}]'"

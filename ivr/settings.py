@@ -25,6 +25,7 @@ from ivr.metrics.settings import MetricsSettings
 from ivr.notifications.settings import MailSettings, MwiSettings, NotificationSettings, TranscriptionSettings
 from ivr.retention.rules import RetentionSettings
 from ivr.settings_errors import DOCUMENTED, describe_violation
+from ivr.storage.data_folder import is_present
 from ivr.storage.settings import AudioSettings, DatabaseSettings
 from ivr.trusted_path import changeable_by_others, refusal
 from ivr.validation.fields import OptionalPath, WebOrigin, WebUrl
@@ -316,13 +317,13 @@ def config_path() -> Path | None:
     The current folder is never read: a user who can write there would choose what a command runs.
     """
     configured = os.environ.get(CONFIG_ENV_VARIABLE)
-    return Path(configured) if configured else CONFIG_PATH if CONFIG_PATH.is_file() else None
+    return Path(configured) if configured else CONFIG_PATH if is_present(CONFIG_PATH) else None
 
 
 def load(**overrides: Any) -> Settings:
     """Read and validate the settings; `overrides` win. Raises `SettingsError`, which names file, setting and remedy."""
     path = config_path()
-    if path and not path.is_file():
+    if path and not is_present(path):
         raise SettingsError(f"{path} does not exist: create it, or set {CONFIG_ENV_VARIABLE} to another file")
     if path and os.geteuid() == 0 and (changeable := changeable_by_others(path)):
         raise SettingsError(f"root does not read {path}: {refusal(changeable)}")

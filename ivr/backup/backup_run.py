@@ -17,7 +17,7 @@ from ivr.backup.selection import BackupSelection, SelectedFile
 from ivr.backup.writers import BackupWriter
 from ivr.clock import Clock
 from ivr.errors import BadInput, NotFound, StoreError
-from ivr.storage.data_folder import database_path
+from ivr.storage.data_folder import database_path, is_present
 from ivr.storage.protocols import DatabaseFileStore
 from ivr.storage.records import DatabaseContent
 
@@ -49,7 +49,7 @@ def run_backup(
     selection: BackupSelection, databases: DatabaseFileStore, writer: BackupWriter, clock: Clock
 ) -> BackupReport:
     """Back up one installation. Raises `NotFound` without a database, `StoreError`, OSError."""
-    if not selection.database.exists():
+    if not is_present(selection.database):
         raise NotFound(f"{selection.data_folder} contains no database: check [data] folder in ivr.toml")
     entries: dict[str, FileEntry] = {}
     for file in selection.config_files():

@@ -23,7 +23,7 @@ from ivr.health.finding import EDITOR, RESTART, RUN_AS_ROOT, Finding, Level, pro
 from ivr.pepper_files import pepper_path
 from ivr.settings import Settings
 from ivr.storage.audio_store import verify_database_kept
-from ivr.storage.data_folder import database_path, verify_layout
+from ivr.storage.data_folder import database_path, is_present, verify_layout
 from ivr.storage.file_owner import run_as_owner_of
 from ivr.stores import Stores
 
@@ -110,7 +110,7 @@ def _has_database(site_settings: Settings) -> bool:
     """Return whether the database has tables. Raises `StoreError`, `SettingsError`."""
     if site_settings.database.url:
         return Stores(site_settings).migration.plan().version > 0
-    return database_path(site_settings.data.folder).exists()
+    return is_present(database_path(site_settings.data.folder))
 
 
 async def _read_snapshot(site_settings: Settings) -> DatabaseSnapshot:

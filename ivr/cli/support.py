@@ -23,7 +23,7 @@ from ivr.app import App
 from ivr.clock import date_of
 from ivr.directory.models import Account
 from ivr.errors import BadInput, BoxFull, Conflict, HungUp, IvrError, NotFound, StoreError
-from ivr.storage.data_folder import database_path, earlier_database
+from ivr.storage.data_folder import database_path, earlier_database, is_present
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -55,6 +55,7 @@ OS_ERROR_REMEDIES = {
     errno.EACCES: ": run the command as root, or as the user of the service",
     errno.EPERM: ": run the command as root, or as the user of the service",
     errno.ENOENT: ": check the path",
+    errno.EISDIR: ": name a file",
     errno.ENOSPC: ": free some space, then run the command again",
 }
 
@@ -149,7 +150,7 @@ def require_database(loaded: settings.Settings) -> None:
         return
     folder = loaded.data.folder
     try:
-        exists = bool(database_path(folder).exists() or earlier_database(folder))
+        exists = is_present(database_path(folder)) or earlier_database(folder) is not None
     except OSError as error:
         raise StoreError(
             f"{folder} cannot be read: {error.strerror}; run as root, or as the user of the service"

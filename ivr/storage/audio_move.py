@@ -11,7 +11,7 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
-from ivr.errors import BadInput, NotFound, SettingsError, StoreError
+from ivr.errors import BadInput, NotFound, SettingsError, StoreError, install_command
 from ivr.storage.audio_folder import FILE_NAME_PATTERN, Recordings
 from ivr.storage.protocols.row_move import OnProgress
 from ivr.storage.records import AudioComparison, MediaDirectory
@@ -189,5 +189,5 @@ def _open_files(settings: AudioSettings, folder: Path) -> AudioFiles:
         files = BucketFiles(settings)
     except ImportError as error:
         what = f"{settings.store} needs the library obstore ({error})"
-        raise SettingsError(f"{what}: pip install 'ivr-voicemail[scale]'") from error
+        raise SettingsError(f"{what}: {install_command('scale')}") from error
     return files

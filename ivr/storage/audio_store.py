@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ivr.clock import Clock
-from ivr.errors import SettingsError, StoreError
+from ivr.errors import SettingsError, StoreError, install_command
 from ivr.storage.audio_folder import Recordings
 from ivr.storage.data_folder import database_path
 from ivr.storage.settings import AudioSettings
@@ -20,7 +20,7 @@ def open_audio_store(settings: AudioSettings, data_folder: Path, node_folder: Pa
         from ivr.storage.audio_objects import open_object_recordings
     except ImportError as error:
         what = f"audio.store needs the library obstore ({error})"
-        raise SettingsError(f"{what}: pip install 'ivr-voicemail[scale]'") from error
+        raise SettingsError(f"{what}: {install_command('scale')}") from error
     return open_object_recordings(settings, node_folder, clock)
 
 

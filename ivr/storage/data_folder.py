@@ -43,6 +43,18 @@ def is_private_name(name: str) -> bool:
     return any(fnmatch(name, pattern) for pattern in PRIVATE_PATTERNS)
 
 
+def is_present(path: Path) -> bool:
+    """Return whether something is at a path. Raises OSError where this user cannot see that.
+
+    `Path.exists` and `Path.is_file` of Python 3.14 say no there.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def prepare_state_folder(folder: Path) -> Path:
     """Create `state/`, or correct its mode, and return it. Raises OSError."""
     state = state_folder(folder)
@@ -56,7 +68,7 @@ def prepare_state_folder(folder: Path) -> Path:
 def earlier_database(folder: Path) -> Path | None:
     """Return the database of an earlier layout, in which it was in the data folder itself; None: there is none."""
     path = folder / DATABASE_NAME
-    return path if path.exists() and not database_path(folder).exists() else None
+    return path if is_present(path) and not is_present(database_path(folder)) else None
 
 
 def private_files_outside(folder: Path) -> list[Path]:

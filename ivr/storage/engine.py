@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ivr.errors import SettingsError
+from ivr.errors import SettingsError, install_command
 
 if TYPE_CHECKING:
     from ivr.storage.postgresql.url import DatabaseUrl
@@ -20,6 +20,5 @@ def parse_database_url(url: str, name: str) -> DatabaseUrl:
     try:
         from ivr.storage.postgresql.url import DatabaseUrl
     except ImportError as error:
-        remedy = "pip install 'ivr-voicemail[scale]'"
-        raise SettingsError(f"{name} needs the library psycopg ({error}): {remedy}") from error
+        raise SettingsError(f"{name} needs the library psycopg ({error}): {install_command('scale')}") from error
     return DatabaseUrl(url, name)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ivr.audio import wav
-from ivr.errors import ConfigurationError
+from ivr.errors import ConfigurationError, install_command
 from ivr.notifications.settings import TranscriptionSettings
 from ivr.notifications.transcription import whisper_model
 from ivr.notifications.transcription.digits import write_digits
@@ -77,7 +77,7 @@ def load_engine(name: str, model: Path | None, command: str) -> Recognizer:
                 return _load_command(command)
     except ImportError as error:
         extra = {"pocketsphinx": "transcription"}.get(name, f"transcription-{name}")
-        raise ConfigurationError(f"{error.name} is not installed: pip install 'ivr-voicemail[{extra}]'") from error
+        raise ConfigurationError(f"{error.name} is not installed: {install_command(extra)}") from error
     raise ConfigurationError(f"transcription.engine = {name!r}: unknown engine")
 
 

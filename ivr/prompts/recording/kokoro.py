@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ivr.errors import SoundsError
+from ivr.errors import SoundsError, install_command
 from ivr.prompts.recording import espeak, telephone_band
 from ivr.prompts.recording.audio_processing import Samples
 
@@ -31,7 +31,7 @@ ESPEAK_LANGUAGES = {"e": "es", "f": "fr-fr", "i": "it", "p": "pt-br"}
 SPEED = 0.92
 """Below 0.9 short words are misunderstood."""
 SAMPLE_RATE = 24_000
-INSTALL_REMEDY = "install ivr with the extra voice-build: pip install 'ivr[voice-build]'"
+INSTALL_REMEDY = f"install ivr with the extra voice-build: {install_command('voice-build')}"
 _STYLE_SIZE = 256
 _MAX_PHONEMES = 510
 _SENTENCE_PUNCTUATION = ".,?!"

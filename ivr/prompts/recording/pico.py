@@ -13,7 +13,7 @@ from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 
-from ivr.errors import SoundsError
+from ivr.errors import SoundsError, install_command
 from ivr.prompts.recording import telephone_band
 from ivr.prompts.recording.audio_processing import Samples
 from ivr.prompts.recording.telephone_band import run_program
@@ -29,7 +29,7 @@ VOICE_SHA256 = {
 SPEED = 0.9
 CLARITY_EFFECTS = ("gain", "-12", "treble", "12", "2500")
 """Effects of sox: the consonants of Pico are too faint for a telephone."""
-INSTALL_REMEDY = "install ivr with the extra voice-build: pip install 'ivr[voice-build]'"
+INSTALL_REMEDY = f"install ivr with the extra voice-build: {install_command('voice-build')}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from ivr.errors import BadInput, ConfigurationError, NotFound, StoreError
+from ivr.errors import BadInput, ConfigurationError, NotFound, StoreError, install_command
 
-NO_PSYCOPG = "reading PostgreSQL needs psycopg: pip install 'ivr-voicemail[import-postgresql]'"
+NO_PSYCOPG = f"reading PostgreSQL needs psycopg: {install_command('import-postgresql')}"
 PASSWORD_REMEDY = "put the password into ~/.pgpass or the variable PGPASSWORD"
 CONNECT_TIMEOUT_S = 10
 
