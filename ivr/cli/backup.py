@@ -46,8 +46,7 @@ DUMP_COMMANDS = (
     " (the dump first: a recording is stored before its row; see docs/scale.md#backup)"
 )
 RESTORE_COMMANDS = (
-    "stop the services of all nodes, then pg_restore --clean --if-exists --single-transaction --dbname={database}"
-    " ivr.dump && cp -a FOLDER/. {folder} (see docs/scale.md#backup)"
+    "stop the services of all nodes, then {restore} && cp -a FOLDER/. {folder} (see docs/scale.md#backup)"
 )
 COPY_BUCKET = "copy the bucket of {store} with the programs of its store, after the rows (see docs/scale.md#backup)"
 RootOption = typer.Option(Path("/"), help="Root of the machine whose /etc is meant, such as a mounted image.")
@@ -124,7 +123,9 @@ def _refuse_other_stores(stores: Stores, commands: str) -> None:
     bucket = "" if loaded.audio.is_folder else f"; {COPY_BUCKET.format(store=loaded.audio.store)}"
     folder = shlex.quote(str(loaded.data.folder))
     if loaded.database.url:
-        steps = commands.format(database=shlex.quote(stores.database_url.options), folder=folder)
+        address = stores.database_url
+        restore = address.restore_command("ivr.dump")
+        steps = commands.format(database=shlex.quote(address.options), restore=restore, folder=folder)
         raise BadInput(f"the rows are in PostgreSQL (database.url), which has programs of its own: {steps}{bucket}")
     if bucket:
         steps = f"stop the services, then cp -a {folder} FOLDER, or back"

@@ -22,7 +22,6 @@ from ivr.errors import MigrationRequired, SettingsError, StoreError, describe_er
 from ivr.health.finding import EDITOR, RESTART, RUN_AS_ROOT, Finding, Level, problem, quoted, warning
 from ivr.pepper_files import pepper_path
 from ivr.settings import Settings
-from ivr.storage.audio_store import verify_database_kept
 from ivr.storage.data_folder import database_path, is_present, verify_layout
 from ivr.storage.file_owner import run_as_owner_of
 from ivr.stores import Stores
@@ -82,9 +81,7 @@ def _read_database(site_settings: Settings) -> tuple[DatabaseSnapshot | None, st
         try:
             verify_layout(folder)
             if not _has_database(site_settings):
-                if not site_settings.database.url:
-                    stores = Stores(site_settings)
-                    verify_database_kept(folder, stores.database_files.has_accounts, stores.open_recordings)
+                Stores(site_settings).verify_database_kept()
                 where = "PostgreSQL" if site_settings.database.url else folder
                 what, remedy = (
                     f"{where} contains no database of ivr yet",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shlex
 import stat
 from collections.abc import Iterator
@@ -19,6 +20,12 @@ from ivr.recovery.fallback_recordings import FILE_PREFIX, parse_file_name
 from ivr.settings import Settings
 from ivr.storage.data_folder import earlier_database, private_files_outside, state_folder
 from ivr.storage.file_owner import run_as_owner_of
+
+AS_POSTGRES = "runuser -u postgres --"
+MORE_CONNECTIONS = "'ALTER SYSTEM SET max_connections = 200'"
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
+_POSTGRESQL = re.compile(r"postgresql://(?:(?P<user>[^@\s]*)@)?(?P<host>\S*)/(?P<name>[^\s/;)]+)")
+"""The address in an error of PostgreSQL; a path as its host is the folder of a socket."""
 
 
 def check_configuration(installation: Installation) -> Iterator[Finding]:
@@ -91,8 +98,12 @@ def _contains_secret(settings: Settings) -> bool:
 def check_health(installation: Installation) -> Iterator[Finding]:
     """Run the checks that the running service runs too."""
     for finding in run_checks(installation.health_facts()):
-        is_about_store = finding.check == "audio store" and not finding.command
-        yield _with_store_command(finding, installation.config_file) if is_about_store else finding
+        if finding.check == "audio store" and not finding.command:
+            yield _with_store_command(finding, installation.config_file)
+        elif finding.check == "database" and not finding.command:
+            yield _with_postgresql_command(finding, installation.config_file)
+        else:
+            yield finding
 
 
 def _with_store_command(finding: Finding, file: Path | None) -> Finding:
@@ -109,7 +120,9 @@ def _with_store_command(finding: Finding, file: Path | None) -> Finding:
         command = set_command(file, "audio", {"endpoint": '"URL"'})
     elif "refuses the time" in what:
         command = remedy
-    elif "no space left" in what or "lets everybody" in what:
+    elif "no space left" in what:
+        remedy, command = f"{remedy}; this deletes what is no longer needed", "ivr purge --yes"
+    elif "lets everybody" in what:
         return finding  # What the store itself has to be told depends on the store.
     else:
         command = edit_command(file, "audio", "access_key_id", "secret_access_key", "secret_access_key_file")
@@ -146,6 +159,28 @@ def check_server_clock(installation: Installation) -> Iterator[Finding]:
         )
 
 
+def _with_postgresql_command(finding: Finding, file: Path | None) -> Finding:
+    """Return a finding about PostgreSQL with the command that corrects it: here, if the server is on this machine."""
+    address = _POSTGRESQL.search(finding.what)
+    if not address or "disk of PostgreSQL" in finding.what:
+        return finding if address else replace(finding, command=edit_command(file, "database", "url"))
+    user, name = (shlex.quote(address[part] or "") for part in ("user", "name"))
+    owner = shlex.quote(f'ALTER DATABASE "{address["name"]}" OWNER TO "{address["user"]}"')
+    on_server = {
+        "has no such database": f"{AS_POSTGRES} createdb --owner={user} {name} && {RESTART}",
+        "refuses the user": f"{AS_POSTGRES} createuser --pwprompt {user}",
+        "refuses a statement": f"{AS_POSTGRES} psql -c {owner} && {RESTART}",
+        "has no free connection": f"{AS_POSTGRES} psql -c {MORE_CONNECTIONS} && systemctl restart postgresql",
+        "does not answer": f"systemctl start postgresql && {RESTART}",
+    }
+    command = next((command for what, command in on_server.items() if what in finding.what), "")
+    if not command:
+        return replace(finding, command=edit_command(file, "database", "url"))
+    is_here = address["host"] in LOCAL_HOSTS or address["host"].startswith("/")
+    where = "" if is_here else "; on the machine of PostgreSQL"
+    return replace(finding, remedy=f"{finding.remedy}{where}: {command}", command=command if is_here else "")
+
+
 def check_ffmpeg(installation: Installation) -> Iterator[Finding]:
     """Check that ffmpeg is installed, which decodes uploads and encodes M4A, and that a file cannot misuse it."""
     found = installation.host.find_program("ffmpeg")
@@ -153,7 +188,9 @@ def check_ffmpeg(installation: Installation) -> Iterator[Finding]:
         yield warning(
             "ffmpeg",
             f"a hostile upload that takes ffmpeg over is not kept from {unprotected}",
-            "use a kernel with Landlock, such as Debian's; until then, let only people whom you trust upload audio",
+            "use a kernel with Landlock, such as Debian's, and restart the machine; until then, let only people whom"
+            " you trust upload audio",
+            command="apt install linux-image-$(dpkg --print-architecture)",
         )
     elif found:
         yield ok("ffmpeg", f"{found}, which sees no other files than the one it converts")

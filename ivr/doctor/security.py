@@ -87,8 +87,9 @@ def check_contexts(asterisk: RunningAsterisk) -> Iterator[Finding]:
             yield warning(
                 "contexts",
                 f"{setting}: a million numbers or more can be dialled through {', '.join(wide)}",
-                "make sure that calls to them cost nothing, as to premium-rate numbers they would; or use narrower"
-                " patterns",
+                "make sure that calls to them cost nothing, as to premium-rate numbers they would, or use narrower"
+                " patterns; clear the setting until then",
+                command=_clear_command(asterisk.installation, setting),
             )
         elif patterns_by_context:
             yield ok("contexts", f"{setting}: [{name}] has no unbounded pattern")

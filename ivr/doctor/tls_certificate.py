@@ -137,7 +137,8 @@ def _check_pair(certificate: Path, key: Path, installation: Installation) -> Fin
         what = f"{certificate} and {key} cannot be used as a certificate and its private key in PEM format: {reason}"
         return _replace(what, CORRECT_PATHS, installation)
     except OSError as error:
-        return problem(CHECK, f"{certificate} or {key} cannot be read: {describe_error(error)}", CORRECT_PATHS)
+        what = f"{certificate} or {key} cannot be read: {describe_error(error)}"
+        return _replace(what, CORRECT_PATHS, installation)
     return _check_dates(certificate, begins, ends, installation)
 
 

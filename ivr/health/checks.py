@@ -24,6 +24,7 @@ from ivr.storage.data_folder import DATABASE_NAME, database_path, state_folder
 
 DATABASE_FILES = (DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm")
 LOST = "but there are recordings, such as"
+UNSEEN = ", and whether there are recordings cannot be seen: "
 LOST_PEPPER = "if it is lost: ivr pepper accept; then, for each mailbox: ivr box pin NUMBER --generate"
 RESTORE = f"{STOP} && ivr restore FOLDER --replace && {START}"
 
@@ -51,7 +52,8 @@ def check_database(facts: HealthFacts) -> Iterator[Finding]:
     """Check that the database can be read and written."""
     if facts.database_error:
         what = facts.database_error
-        if "postgresql://" in what or "database.url" in what:  # Such an error says what to do.
+        is_lost = LOST in what or UNSEEN in what
+        if not is_lost and ("postgresql://" in what or "database.url" in what):  # Such an error says what to do.
             what, bracket, remedy = what.rpartition("): ")
             yield problem("database", what + bracket[:1], remedy, prevents_storing=True)
         else:
@@ -72,9 +74,15 @@ def _database_finding(error: str, folder: Path, pepper: Path) -> Finding:
     if LOST in error:
         what, _, remedy = error.partition(": ")
         command = remedy.partition(": ")[2].partition("; without")[0]
-        return problem("database", what, remedy, command=command, fill_in=("FOLDER",), prevents_storing=True)
+        fill_in: tuple[str, ...] = ("FOLDER",) if "FOLDER" in command else ("FILE",)
+        return problem("database", what, remedy, command=command, fill_in=fill_in, prevents_storing=True)
+    if UNSEEN in error:
+        what, _, reason = error.partition(UNSEEN)
+        what += f"{UNSEEN}{reason.rpartition(': ')[0]}"
+        remedy = f"see the finding audio store; what is lost is known when it is mended: {RESTART}"
+        return problem("database", what, remedy, command=RESTART, prevents_storing=True)
     path, restore = quoted(database_path(folder)), "restore the newest backup of FOLDER (docs/operations.md)"
-    fill_in: tuple[str, ...] = ("FOLDER",)
+    fill_in = ("FOLDER",)
     command = RESTORE
     if "locked by another process" in error:
         remedy = f"let the process finish, or find it and end it: fuser -v {path}"

@@ -31,7 +31,8 @@ INCOMING_FOLDER = "incoming"
 SUFFIXES = (".wav", ".mp3", ".mp4", ".upload")
 """File name suffixes of one recording: the recording, its renditions, and the original upload."""
 ACCOUNT_GLOB = "[0-9a-f]" * 32
-RESTORE = "systemctl stop ivr.socket ivr && ivr restore FOLDER --replace && systemctl start ivr"
+STOP, START = "systemctl stop ivr.socket ivr", "systemctl start ivr"
+RESTORE = f"{STOP} && ivr restore FOLDER --replace && {START}"
 FILE_NAME_PATTERN = re.compile(r"(\.?)((?:\d{6}-)?[0-9a-f]{32}(?:-[0-9a-f]{8})?)\..*")
 """Names of files that the service creates; a draft begins with a dot. Files with other names are never touched.
 
@@ -56,11 +57,12 @@ class Recordings:
         except OSError as error:
             raise translate_os_error(error) from error
 
-    def describe_restoration(self, data_folder: Path) -> str:
-        """Return what to do where there are recordings without a database."""
+    def describe_restoration(self, data_folder: Path, restore_dump: str = "") -> str:
+        """Return what to do where there are recordings without rows. `restore_dump`: restores a server's."""
+        newest = f"dump, FILE: {STOP} && {restore_dump} && {START}" if restore_dump else f"backup, of FOLDER: {RESTORE}"
         return (
-            f"restore the newest backup, of FOLDER: {RESTORE}; without one, move the folders of accounts in"
-            f" {data_folder} aside and begin anew"
+            f"restore the newest {newest}; without one, move the folders of accounts in {data_folder} aside and begin"
+            " anew"
         )
 
     def prepare(self) -> None:

@@ -27,6 +27,8 @@ from ivr.storage.audio_cache import AudioCache, AudioCacheLimits
 from ivr.storage.audio_folder import (
     FILE_MODE,
     FILE_NAME_PATTERN,
+    START,
+    STOP,
     SUFFIXES,
     TAKES_FOLDER,
     Recordings,
@@ -141,13 +143,14 @@ class ObjectRecordings(Recordings):
         objects = islice(self._objects.list(""), LIST_CHUNK)
         return next((f"{self._objects.name}/{found.key}" for found in objects if MESSAGE_KEY.match(found.key)), "")
 
-    def describe_restoration(self, data_folder: Path) -> str:
-        """Return what to do where there are recordings without a database."""
+    def describe_restoration(self, data_folder: Path, restore_dump: str = "") -> str:
+        """Return what to do where there are recordings without rows. `restore_dump`: restores a server's."""
         folder, files = shlex.quote(str(data_folder)), shlex.quote(str(database_path(data_folder)))
+        newest = "dump, FILE" if restore_dump else f"copy of {data_folder}, in FOLDER"
+        command = restore_dump or f"rm -f {files}-wal {files}-shm && cp -a FOLDER/. {folder}"
         return (
-            f"restore the newest copy of {data_folder}, in FOLDER: systemctl stop ivr.socket ivr && rm -f"
-            f" {files}-wal {files}-shm && cp -a FOLDER/. {folder} && systemctl start ivr; without one, let audio.store"
-            " name another prefix and begin anew"
+            f"restore the newest {newest}: {STOP} && {command} && {START}; without one, let audio.store name another"
+            " prefix and begin anew"
         )
 
     def verify(self, *, by_writing: bool = False) -> None:

@@ -32,16 +32,18 @@ def verify_database_kept(
     `has_accounts(path)`: whether a database has ever had an account. Only without one is the store of recordings asked.
     """
     path = database_path(folder)
-    is_present = path.exists()
-    if is_present and has_accounts(path):
-        return
-    loss = f"{path} {'is empty' if is_present else 'is missing'}"
-    recordings = open_recordings()
+    exists = path.exists()
+    if not exists or not has_accounts(path):
+        recordings = open_recordings()
+        loss = f"{path} {'is empty' if exists else 'is missing'}"
+        verify_no_recordings(loss, recordings, recordings.describe_restoration(folder))
+
+
+def verify_no_recordings(loss: str, recordings: Recordings, restoration: str) -> None:
+    """Raise `StoreError` if there are recordings, or if that cannot be seen. `loss`: of what; `restoration`: how."""
     try:
         found = recordings.find_any()
     except StoreError as error:
         raise StoreError(f"{loss}, and whether there are recordings cannot be seen: {error}") from error
     if found:
-        raise StoreError(
-            f"{loss}, but there are recordings, such as {found}: {recordings.describe_restoration(folder)}"
-        )
+        raise StoreError(f"{loss}, but there are recordings, such as {found}: {restoration}")

@@ -10,7 +10,7 @@ import pytest
 from ivr.audio import wav
 from tests.cli.conftest import Ivr, parse_json
 
-SERVICE_UID, SERVICE_GID, NOBODY = 61002, 61000, 65534
+SERVICE_UID, SERVICE_GID, OTHER_UID = 61002, 61000, 65534
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it runs commands as root")
 
@@ -47,10 +47,11 @@ def test_files_that_root_creates_belong_to_the_service(ivr: Ivr, data_folder: Pa
 
 
 @pytest.mark.parametrize(
-    "config, code, said", [("", 5, "/data cannot be read: "), ("ivr.toml", 1, "/ivr.toml: Permission denied: ")]
+    ("config", "code", "text"),
+    [("", 5, "/data cannot be read: "), ("ivr.toml", 1, "/ivr.toml: Permission denied: ")],
 )
 def test_user_without_rights_is_not_told_that_there_is_nothing(
-    config: str, code: int, said: str, ivr: Ivr, data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: str, code: int, text: str, ivr: Ivr, data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`Path.exists` and `Path.is_file` of Python 3.14 say no where a user may not look."""
     monkeypatch.setattr(Path, "exists", lambda path: os.path.exists(path))
@@ -58,10 +59,10 @@ def test_user_without_rights_is_not_told_that_there_is_nothing(
     ivr("account", "create", "demo")
     monkeypatch.setenv("IVR_CONFIG", str(tmp_path / config) if config else "")
     tmp_path.chmod(0o700)
-    os.seteuid(NOBODY)
+    os.seteuid(OTHER_UID)
     try:
         error = ivr("box", "list", fails=code).stderr
     finally:
         os.seteuid(0)
-    assert f"{tmp_path}{said}" in error
+    assert f"{tmp_path}{text}" in error
     assert "as root, or as the user of the service" in error

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
+from ivr.audio import wav
 from tests.cli.conftest import Ivr
 from tests.support.postgresql_server import PASSWORD, PostgresqlServer, find_program
 
@@ -44,6 +47,27 @@ def test_commands_for_files_say_what_does_it_on_postgresql(ivr_on_postgresql: Iv
     assert "1000" in ivr("box", "list").output
 
 
+def test_empty_database_beside_recordings_is_refused_with_what_restores_it(
+    ivr_on_postgresql: Ivr, postgresql: PostgresqlServer, tmp_path: Path
+) -> None:
+    """As after a new server: a service that began anew would hide the loss."""
+    ivr = ivr_on_postgresql
+    ivr("account", "create", "demo")
+    with postgresql.connect("commands") as connection:
+        connection.execute("TRUNCATE accounts CASCADE")
+    recording = tmp_path / "data" / ("a" * 32) / "vm" / f"202601-{'b' * 32}.wav"
+    recording.parent.mkdir(parents=True)
+    wav.write(recording, bytes(3200))
+    for words, code in (("account create demo", 5), ("doctor", 1)):
+        refused = ivr(*words.split(), fails=code).output
+        assert f"/commands is empty, but there are recordings, such as {recording}: restore the newest dump" in (
+            refused.replace("  → ", ": ")
+        )
+        assert "systemctl stop ivr.socket ivr && pg_restore --clean --if-exists --single-transaction" in refused
+    recording.unlink()
+    ivr("account", "create", "demo")
+
+
 def run_printed(output: str, program: str) -> None:
     """Run a program of PostgreSQL as the output says, up to the next command."""
     words = shlex.split(output[output.index(program) :].partition(" && ")[0])
@@ -51,21 +75,35 @@ def run_printed(output: str, program: str) -> None:
 
 
 def test_doctor_names_what_is_wrong_with_the_database_and_its_remedy(
-    ivr_on_postgresql: Ivr, postgresql: PostgresqlServer, monkeypatch: pytest.MonkeyPatch
+    ivr_on_postgresql: Ivr, postgresql: PostgresqlServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     ivr = ivr_on_postgresql
     ivr("account", "create", "demo")
     url = postgresql.url("commands")
-    for address, what, remedy in (
-        (url.replace("/commands", "/other"), "PostgreSQL has no such database", "create it: createdb"),
-        (f"{url}&port=1", "PostgreSQL does not answer", "start it, or correct database.url"),
-        (url.replace("ivr@", "site:wrong@"), "PostgreSQL refuses the password", "correct user and password"),
-        (f"{url}&sslmod=x", "database.url is no address of PostgreSQL", "write it as postgresql://"),
-        (f"{url}&options=-c%20default_transaction_read_only%3Don", "PostgreSQL is a read-only", "name the primary"),
+    config = tmp_path / "ivr.toml"
+    config.write_text("[database]\n")
+    monkeypatch.setenv("IVR_CONFIG", str(config))
+    edit = f"${{EDITOR:-editor}} +1 {config} && systemctl restart ivr"
+    createdb = "runuser -u postgres -- createdb --owner=ivr other && systemctl restart ivr"
+    start = "systemctl start postgresql && systemctl restart ivr"
+    for address, what, remedy, command in (
+        (url.replace("/commands", "/other"), "PostgreSQL has no such database", "create it: createdb", createdb),
+        (f"{url}&port=1", "PostgreSQL does not answer", "start it, or correct database.url", start),
+        (f"{url}&host=192.0.2.1&port=x", "PostgreSQL does not answer", "on the machine of PostgreSQL: systemctl", ""),
+        (url.replace("ivr@", "site:wrong@"), "PostgreSQL refuses the password", "correct user and password", edit),
+        (f"{url}&sslmod=x", "database.url is no address of PostgreSQL", "write it as postgresql://", edit),
+        (
+            f"{url}&options=-c%20default_transaction_read_only%3Don",
+            "PostgreSQL is a read-only",
+            "name the primary",
+            edit,
+        ),
     ):
         monkeypatch.setenv("IVR_DATABASE__URL", address)
-        line = next(line for line in ivr("doctor", fails=1).output.splitlines() if line.startswith("problem  database"))
+        lines = ivr("doctor", fails=1).output.splitlines()
+        line, below = next(pair for pair in pairwise(lines) if pair[0].startswith("problem  database"))
         problem, _, advised = line.partition("  → ")
+        assert below.strip() == f"# {command}" if command else not below.lstrip().startswith("#")
         assert what in problem
         assert remedy in advised
         assert "wrong@" not in line

@@ -58,6 +58,7 @@ def test_name_belongs_to_the_owner_of_all_boxes(populated_ivr: Ivr, recording: s
         (["set", "1000", "hello", "FILE"], 2, "use unavailable, busy, temporary or name"),
         (["set", "1000", "", "FILE"], 2, "use unavailable, busy, temporary or name"),
         (["set", "1000", "unavailable", "/nowhere.wav"], 3, "/nowhere.wav: No such file or directory: check the path"),
+        (["set", "1000", "unavailable", "/"], 2, "/: Is a directory: name a file"),
         (["set", "1000", "unavailable", "TEXT"], 2, "is not WAV, MP3, OGG, M4A, FLAC or WebM"),
         (["set", "1000", "unavailable", "DAMAGED"], 2, ""),
         (["set", "1000", "unavailable", "FILE", "--until", "2126-12-24"], 2, "only a temporary greeting expires"),

@@ -187,8 +187,12 @@ async def test_lost_database_is_refused_where_the_bucket_has_recordings(
     s3_server.fail(403, "InvalidAccessKeyId")
     with pytest.raises(
         StoreError, match=f"{loss}, and whether there are recordings cannot be seen: .* refuses the key"
-    ):
+    ) as refused:
         _ = Stores(app.settings).database
+    [finding] = check_database(HealthFacts(folder, now=0, database_error=str(refused.value)))
+    assert "refuses the key" in finding.what
+    assert finding.command == "systemctl restart ivr"
+    assert "see the finding audio store" in finding.remedy
 
 
 async def test_present_database_is_opened_without_the_object_store(

@@ -315,7 +315,7 @@ def test_kokoro_without_its_packages_names_the_extra(folder: Path, monkeypatch: 
 
 def test_pico_without_its_package_names_the_extra(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ivr.prompts.recording.pico.find_spec", lambda _: None)
-    with pytest.raises(SoundsError, match=r"py_nanotts is not installed.*ivr\[voice-build\]"):
+    with pytest.raises(SoundsError, match=r"py_nanotts is not installed.*: /\S+ -m pip install 'ivr-voicemail\[voice"):
         build(folder, speaker=find_speaker("pico:de-DE"))
 
 

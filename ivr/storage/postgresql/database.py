@@ -76,6 +76,7 @@ class PostgresqlDatabase:
         connection = self._connect()
         try:
             prepare_schema(url, connection.driver)
+            self.had_accounts = connection.driver.execute("SELECT 1 FROM accounts LIMIT 1").fetchone() is not None
         except (psycopg.Error, StoreError) as error:
             connection.driver.close()
             raise _translate(error, str(url)) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import psycopg
@@ -50,6 +51,11 @@ class DatabaseUrl:
     def options(self) -> str:
         """What programs of PostgreSQL take as `--dbname`: the address and its options without the password."""
         return self._dbname
+
+    def restore_command(self, dump: str) -> str:
+        """Return the command that restores a file of pg_dump."""
+        dbname = shlex.quote(self._dbname)
+        return f"pg_restore --clean --if-exists --single-transaction --dbname={dbname} {dump}"
 
     def connect(self) -> psycopg.Connection[Any]:
         """Connect; each statement outside of a transaction is one of its own. Raises `StoreError`."""

@@ -15,6 +15,7 @@ OPEN_CONTEXT = """[ Context 'out' created by 'pbx_config' ]
 """
 
 
+WIDE_CONTEXT = OPEN_CONTEXT.replace("_X.", "_0XXXXXX")
 BOUNDED_CONTEXT = OPEN_CONTEXT.replace("_X.", "_1XXX")
 
 
@@ -198,6 +199,11 @@ CASES: dict[str, Case] = {
         all_of(set_config("voicemail", callback_context="out"), write("asterisk/contexts/out", OPEN_CONTEXT)),
         "contexts",
         "callers can dial any number",
+    ),
+    "context with a million numbers": Case(
+        all_of(set_config("voicemail", callback_context="out"), write("asterisk/contexts/out", WIDE_CONTEXT)),
+        "contexts",
+        "a million numbers or more can be dialled",
     ),
     "context missing": Case(
         set_config("voicemail", operator_context="desk"),
