@@ -14,6 +14,36 @@ from typing import cast
 from ivr.api.http_protocol import ConnectionLimits, LimitedHttpProtocol
 
 
+class _EarlyData(asyncio.Protocol):
+    """Keeps what arrives behind the handshake until the connection is handed over.
+
+    A client of TLS 1.3 sends its request with the last message of its handshake, and asyncio delivers it at once.
+    """
+
+    def __init__(self) -> None:
+        self._data: list[bytes] = []
+        self._successor: LimitedHttpProtocol | None = None
+        self._is_lost = False
+
+    def data_received(self, data: bytes) -> None:
+        self._data.append(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_lost = True
+        if self._successor:
+            self._successor.connection_lost(exc)
+
+    def hand_over(self, connection: asyncio.Transport, successor: LimitedHttpProtocol) -> None:
+        """Let `successor` have the connection and what has arrived. A connection that is lost already is left."""
+        if self._is_lost:
+            return
+        self._successor = successor
+        connection.set_protocol(successor)
+        successor.connection_made(connection)
+        for data in self._data:
+            successor.data_received(data)
+
+
 class TlsHandshake(asyncio.Protocol):
     """Makes the handshake of one connection, then hands it to the protocol that `build_protocol` makes."""
 
@@ -37,11 +67,11 @@ class TlsHandshake(asyncio.Protocol):
         self._task = asyncio.get_running_loop().create_task(self._shake_hands(connection, address))
 
     async def _shake_hands(self, connection: asyncio.Transport, address: str) -> None:
-        loop, protocol = asyncio.get_running_loop(), self._build_protocol()
+        loop, early = asyncio.get_running_loop(), _EarlyData()
         try:
             encrypted = await loop.start_tls(
                 connection,
-                protocol,
+                early,
                 self._context,
                 server_side=True,
                 ssl_handshake_timeout=self._limits.head_timeout_s,
@@ -54,4 +84,4 @@ class TlsHandshake(asyncio.Protocol):
         if encrypted is None:
             connection.abort()
         else:
-            protocol.connection_made(encrypted)
+            early.hand_over(encrypted, self._build_protocol())

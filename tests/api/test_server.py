@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -36,6 +37,43 @@ async def test_api_is_served_over_tls(app: AppFixture, tmp_path: Path) -> None:
     ):
         response = await http.get(f"{url}/v2/accounts/x/vmboxes")
     assert (url[:8], response.status_code) == ("https://", 401)
+
+
+async def test_request_in_the_last_message_of_the_handshake_is_answered(
+    app: AppFixture, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As clients of TLS 1.3 send it. A client that leaves in the handshake is no error in the log."""
+    certificate, key = create_certificate(tmp_path)
+    received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.create_default_context(cafile=str(certificate))
+    client = context.wrap_bio(received, sent, server_hostname="127.0.0.1")
+    async with serve_api(app, ListenAddress("127.0.0.1", 0, tls_certificate=certificate, tls_key=key)) as url:
+        host, port = url.removeprefix("https://").split(":")
+        _, leaving = await asyncio.open_connection(host, int(port))
+        leaving.write(b"GET / HTTP/1.1\r\n\r\n")
+        leaving.close()
+        reader, writer = await asyncio.open_connection(host, int(port))
+        while not _shake_hands(client):
+            writer.write(sent.read())
+            received.write(await reader.read(65_536))
+        client.write(b"GET /v2/accounts/x/vmboxes HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        writer.write(sent.read())
+        answer = b""
+        while b"\r\n\r\n" not in answer and (data := await reader.read(65_536)):
+            received.write(data)
+            with suppress(ssl.SSLWantReadError):
+                answer += client.read()
+        writer.transport.abort()
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
+
+
+def _shake_hands(client: ssl.SSLObject) -> bool:
+    try:
+        client.do_handshake()
+    except ssl.SSLWantReadError:
+        return False
+    return True
 
 
 async def test_unusable_certificate_or_listen_address_is_an_error(app: AppFixture, tmp_path: Path) -> None:
