@@ -13,14 +13,13 @@ from ivr.clock import Clock, SystemClock
 from ivr.directory.audit_log import AuditLog
 from ivr.directory.pin_lockout import PinLockout
 from ivr.directory.secret_store import SecretStore
-from ivr.errors import StoreError
 from ivr.health.facts import FileId, HealthFacts, HealthLimits, file_id
 from ivr.health.monitor import HealthMonitor
 from ivr.ids import IdGenerator
 from ivr.pepper_files import PepperFiles, pepper_path
 from ivr.settings import Settings
 from ivr.storage.audio_folder import Recordings
-from ivr.storage.audio_store import open_audio_store, verify_database_kept, verify_no_recordings
+from ivr.storage.audio_store import open_audio_store, verify_database_kept, verify_rows_kept
 from ivr.storage.data_folder import database_path, state_folder, verify_layout
 from ivr.storage.database import Database
 from ivr.storage.engine import parse_database_url
@@ -114,20 +113,14 @@ class Stores:
         if self.settings.database.url:
             from ivr.storage.postgresql.database import PostgresqlDatabase
 
-            database = PostgresqlDatabase(
+            return PostgresqlDatabase(
                 self.database_url,
                 connections=self.settings.database.connections,
                 monotonic=self.clock.monotonic,
                 on_write=self._measure_write,
+                on_empty=lambda: verify_rows_kept(self.database_url, data.folder, self.open_recordings),
             )
-            try:
-                if not database.had_accounts:
-                    self.verify_database_kept()
-            except StoreError:
-                database.close()
-                raise
-            return database
-        self.verify_database_kept()
+        verify_database_kept(data.folder, self.database_files.has_accounts, self.open_recordings)
         return SqliteDatabase(
             database_path(data.folder),
             busy_timeout_ms=data.busy_timeout_ms,
@@ -135,16 +128,6 @@ class Stores:
             monotonic=self.clock.monotonic,
             on_write=self._measure_write,
         )
-
-    def verify_database_kept(self) -> None:
-        """Raise `StoreError` if there are recordings beside a lost database; that of PostgreSQL has no account."""
-        folder = self.settings.data.folder
-        if self.settings.database.url:
-            recordings = self.open_recordings()
-            restoration = recordings.describe_restoration(folder, self.database_url.restore_command("FILE"))
-            verify_no_recordings(f"{self.database_url} is empty", recordings, restoration)
-        else:
-            verify_database_kept(folder, self.database_files.has_accounts, self.open_recordings)
 
     @cached_property
     def database_url(self) -> DatabaseUrl:

@@ -161,7 +161,9 @@ async def set_pin(
     app: App,
     number: str = NumberArgument,
     generate: bool = typer.Option(False, "--generate", help="Generate the PIN and print it."),
-    must_change: bool = typer.Option(False, "--must-change", help="Ask the owner for another one at the next sign-in."),
+    must_change: bool = typer.Option(
+        False, "--must-change", help="Ask the owner for another one at the next sign-in; without it they keep this one."
+    ),
     account: str | None = AccountOption,
 ) -> None:
     """Set the PIN of a box.
@@ -173,8 +175,8 @@ async def set_pin(
     pin = generate_pin(box, app.random_bytes) if generate else _read_pin()
     await app.pins.set_by_administrator(box, pin)
     await record_command(app, AuditAction.PIN_SET, box)
-    if must_change:
-        await app.boxes.patch(box, {"pin_must_change": True})
+    if must_change != box.settings.pin_must_change:
+        await app.boxes.patch(box, {"pin_must_change": must_change})
     if weakness := app.pins.find_weakness(box, pin):
         typer.echo(f"warning: this PIN is easy to guess ({weakness})", err=True)
     typer.echo(f"the PIN of box {box.number} is {pin}" if generate else f"the PIN of box {box.number} is set")

@@ -22,6 +22,7 @@ from ivr.errors import MigrationRequired, SettingsError, StoreError, describe_er
 from ivr.health.finding import EDITOR, RESTART, RUN_AS_ROOT, Finding, Level, problem, quoted, warning
 from ivr.pepper_files import pepper_path
 from ivr.settings import Settings
+from ivr.storage.audio_store import verify_database_kept, verify_rows_kept
 from ivr.storage.data_folder import database_path, is_present, verify_layout
 from ivr.storage.file_owner import run_as_owner_of
 from ivr.stores import Stores
@@ -81,7 +82,11 @@ def _read_database(site_settings: Settings) -> tuple[DatabaseSnapshot | None, st
         try:
             verify_layout(folder)
             if not _has_database(site_settings):
-                Stores(site_settings).verify_database_kept()
+                stores = Stores(site_settings)
+                if site_settings.database.url:
+                    verify_rows_kept(stores.database_url, folder, stores.open_recordings)
+                else:
+                    verify_database_kept(folder, stores.database_files.has_accounts, stores.open_recordings)
                 where = "PostgreSQL" if site_settings.database.url else folder
                 what, remedy = (
                     f"{where} contains no database of ivr yet",

@@ -271,9 +271,13 @@ def _finding_for(status: bytes, response: bytes, installation: Installation) -> 
             "start it: systemctl start ivr; if it runs, its log says why it is not connected",
             command=START,
         )
-    remedy = "set enabled = yes in [general] of ari.conf, and load its module"
+    remedy = (
+        "set enabled = yes in [general] of ari.conf, which may have only one such section, and load its module:"
+        " Asterisk's log says why not"
+    )
     edit = r"/^ *enabled *=/d; s/^ *\[general\].*/&\nenabled = yes/"
-    command = f"sed -i '{edit}' /etc/asterisk/ari.conf && asterisk -rx 'module load res_ari.so'"
+    load = "asterisk -rx 'module load res_ari.so'; asterisk -rx 'module reload res_ari.so'"
+    command = f"sed -i '{edit}' /etc/asterisk/ari.conf; {load}"
     return problem("ARI", f"Asterisk at {address} has no ARI", remedy, command=command)
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ivr.clock import Clock
 from ivr.errors import SettingsError, StoreError, install_command
 from ivr.storage.audio_folder import Recordings
 from ivr.storage.data_folder import database_path
 from ivr.storage.settings import AudioSettings
+
+if TYPE_CHECKING:
+    from ivr.storage.postgresql.url import DatabaseUrl
 
 
 def open_audio_store(settings: AudioSettings, data_folder: Path, node_folder: Path, clock: Clock) -> Recordings:
@@ -36,10 +40,17 @@ def verify_database_kept(
     if not exists or not has_accounts(path):
         recordings = open_recordings()
         loss = f"{path} {'is empty' if exists else 'is missing'}"
-        verify_no_recordings(loss, recordings, recordings.describe_restoration(folder))
+        _verify_no_recordings(loss, recordings, recordings.describe_restoration(folder))
 
 
-def verify_no_recordings(loss: str, recordings: Recordings, restoration: str) -> None:
+def verify_rows_kept(url: DatabaseUrl, folder: Path, open_recordings: Callable[[], Recordings]) -> None:
+    """Raise `StoreError` if there are recordings beside a database in PostgreSQL that has no account."""
+    recordings = open_recordings()
+    restoration = recordings.describe_restoration(folder, url.restore_command("FILE"))
+    _verify_no_recordings(f"{url} is empty", recordings, restoration)
+
+
+def _verify_no_recordings(loss: str, recordings: Recordings, restoration: str) -> None:
     """Raise `StoreError` if there are recordings, or if that cannot be seen. `loss`: of what; `restoration`: how."""
     try:
         found = recordings.find_any()

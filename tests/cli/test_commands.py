@@ -84,6 +84,8 @@ def test_pin_that_an_administrator_sets_can_be_for_the_next_sign_in_only(populat
     assert not parse_json(populated_ivr("box", "show", "1000", "--json"))["pin_must_change"]
     populated_ivr("box", "pin", "1000", "--generate", "--must-change")
     assert parse_json(populated_ivr("box", "show", "1000", "--json"))["pin_must_change"]
+    populated_ivr("box", "pin", "1000", "--generate")
+    assert not parse_json(populated_ivr("box", "show", "1000", "--json"))["pin_must_change"], "the owner keeps this one"
 
 
 def test_weak_pin_of_a_box_that_is_not_set_up_is_a_warning(populated_ivr: Ivr) -> None:

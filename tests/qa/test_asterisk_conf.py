@@ -31,6 +31,20 @@ def test_every_conf_file_is_included_by_one_line() -> None:
     assert {file.name for file in FILES} == {"extensions.conf", FREEPBX_FILE, *taken_in}
 
 
+def test_accounts_for_this_machine_only_admit_neither_ipv4_nor_ipv6_of_others() -> None:
+    """A rule of one family says nothing about addresses of the other, and what no rule names may connect."""
+    limited = {file.name: file.read_text() for file in CONF.glob("*.conf") if "\ndeny = " in file.read_text()}
+    assert {"ari.conf", "manager.conf"} <= limited.keys()
+    for name, text in limited.items():
+        rules = re.findall(r"^(?:deny|permit) = .*$", text, re.MULTILINE)
+        assert rules == [
+            "deny = 0.0.0.0/0.0.0.0",
+            "deny = ::/0",
+            "permit = 127.0.0.1/255.255.255.255",
+            "permit = ::1/128",
+        ], name
+
+
 def test_every_agi_path_is_known() -> None:
     paths = re.findall(r"agi://\$\{IVR_FASTAGI_ADDRESS\}/([^,]+),", TEXT)
     assert paths == ["check", "leave", REQUESTED]

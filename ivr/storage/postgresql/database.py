@@ -52,6 +52,7 @@ log = structlog.get_logger()
 class PostgresqlDatabase:
     """The database of `url`. `connections`: of this process at most, half of them for calls, half for requests.
 
+    `on_empty()`: called if it has never had an account, and raises `StoreError` if it must not be used then.
     `on_write(seconds)`: called in a thread with the time from the request of a change to its commit. If the
     connection breaks in a commit, the server is asked for `unsure_s` seconds what has become of it.
     """
@@ -64,6 +65,7 @@ class PostgresqlDatabase:
         unsure_s: float = 15,
         monotonic: Callable[[], float] = time.monotonic,
         on_write: Callable[[float], None] = lambda _: None,
+        on_empty: Callable[[], None] = lambda: None,
     ) -> None:
         self._url = url
         self._unsure_s = unsure_s
@@ -76,7 +78,8 @@ class PostgresqlDatabase:
         connection = self._connect()
         try:
             prepare_schema(url, connection.driver)
-            self.had_accounts = connection.driver.execute("SELECT 1 FROM accounts LIMIT 1").fetchone() is not None
+            if not connection.driver.execute("SELECT 1 FROM accounts LIMIT 1").fetchone():
+                on_empty()
         except (psycopg.Error, StoreError) as error:
             connection.driver.close()
             raise _translate(error, str(url)) from error
