@@ -20,11 +20,12 @@ from ivr.directory.models import Account, Endpoint, User
 from ivr.errors import BadInput, InvalidFields
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.boxes import settings_from_record
+from ivr.mailbox.caller_id import identify
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.menus.hunt import matches
 from ivr.notifications.settings import MailSettings
 from ivr.provisioning import freepbx
-from ivr.storage.records import BoxRecord
+from ivr.storage.records import BoxRecord, Caller
 from ivr.validation import addresses, names, numbers, time_zones
 from ivr.validation.text import has_invisible_characters, label, to_filename_stem, to_single_line
 from tests.support.app_fixture import AppFixture
@@ -470,6 +471,16 @@ def test_dot_or_slash_is_no_separator_in_a_short_number(text: str) -> None:
 @pytest.mark.parametrize("text", ["030.1234567", "030/1234567", "(030) 123.4567"])
 def test_dot_or_slash_is_a_separator_in_a_telephone_number(text: str) -> None:
     assert numbers.extension(text) == "0301234567"
+
+
+@pytest.mark.parametrize("text", ["20.12.34.56", "98.76.54.32"])
+def test_eight_digits_in_pairs_are_no_address_of_a_machine(text: str) -> None:
+    """As numbers are written in Denmark and Norway. An address has other parts, or begins as private networks do."""
+    assert numbers.telephone_number(text) == identify(Caller(text, "")).number == text.replace(".", "")
+    for address in ("10.12.34.56", "20.12.34.5", "192.168.10.10"):
+        with pytest.raises(BadInput):
+            numbers.telephone_number(address)
+        assert not identify(Caller(address, "")).number
 
 
 @pytest.mark.parametrize("mark", ["\ufeff", "\u200b", "\U000e0041", "\u200e", "\u061c", "\u2060", "\xad", "\u3164"])
