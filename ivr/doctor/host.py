@@ -143,6 +143,20 @@ def check_database(installation: Installation) -> Iterator[Finding]:
         yield ok("database", f"{counts}, {len(snapshot.endpoints)} endpoints")
 
 
+def check_account_settings(installation: Installation) -> Iterator[Finding]:
+    """Check that the settings of accounts can be used: those that cannot are left out, and calls go on."""
+    for account in installation.snapshot.accounts if installation.snapshot else ():
+        if unusable := installation.settings.voicemail.unusable(account.settings):
+            reasons = "; ".join(f"{name} = {account.settings[name]!r}: {why}" for name, why in unusable.items())
+            removals = " ".join(f"settings.{name}=null" for name in unusable)
+            yield warning(
+                "account settings",
+                f"account {account.name} has settings that cannot be used ({reasons})",
+                "let the system's hold instead, or set others",
+                command=f"ivr account set {shlex.quote(account.name)} {removals}",
+            )
+
+
 MAX_CLOCK_DIFFERENCE_S = 60
 
 

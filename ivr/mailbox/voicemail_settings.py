@@ -27,6 +27,9 @@ RETENTION_GRACE_S = 3600
 """Grace period after the retention days, as in Kazoo."""
 
 
+PIN_LENGTHS = ("min_pin_length", "max_pin_length")
+
+
 class VoicemailSettings(BaseModel):
     """Settings of Kazoo have the names of Kazoo."""
 
@@ -164,8 +167,21 @@ class VoicemailSettings(BaseModel):
         except ValidationError as error:
             wrong = {item["loc"][0] for item in error.errors() if item["loc"]}
         usable = {**self.model_dump(), **{name: value for name, value in overrides.items() if name not in wrong}}
-        usable["max_pin_length"] = max(int(usable[name]) for name in ("min_pin_length", "max_pin_length"))
+        usable["max_pin_length"] = max(int(usable[name]) for name in PIN_LENGTHS)
         return VoicemailSettings.model_validate(usable)
+
+    def unusable(self, account_settings: Mapping[str, Any]) -> dict[str, str]:
+        """Return the settings that an account has stored and that cannot be used as they are, each with the reason."""
+        overrides, reasons = _known(account_settings), dict[str, str]()
+        while True:
+            try:
+                self._with({name: value for name, value in overrides.items() if name not in reasons})
+            except ValidationError as error:
+                for item in error.errors():
+                    names = item["loc"][:1] or [name for name in PIN_LENGTHS if name in overrides]
+                    reasons |= {str(name): item["msg"].removeprefix("Value error, ") for name in names}
+            else:
+                return reasons
 
     def _with(self, overrides: Mapping[str, Any]) -> VoicemailSettings:
         return VoicemailSettings.model_validate({**self.model_dump(), **overrides})

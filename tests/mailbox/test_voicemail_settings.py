@@ -43,6 +43,7 @@ async def test_limit_of_the_system_that_contradicts_an_account_closes_no_mailbox
     system = VoicemailSettings(min_pin_length=8, max_pin_length=10, min_message_size=9000, min_speech_ms=9000)
     merged = system.merged_with(stored)
     assert (merged.operator_key, merged.clock) == ("0", "24h")
+    assert list(system.unusable(stored)) == ["operator_key", "max_pin_length"], "which the doctor names"
     box = replace(await app.create_box(max_message_length=4), voicemail_settings=merged)
     assert box.pin_lengths == range(8, 9)
     assert (box.min_recording_ms, box.min_speech_ms) == (2000, 2000)

@@ -297,6 +297,11 @@ CASES: dict[str, Case] = {
     "pepper changed": Case(
         change_pepper, "pepper", "every PIN is wrong", {"FILE": lambda site: site.folder / "pepper"}
     ),
+    "limits of the account contradict the system's": Case(
+        change_row("""UPDATE accounts SET settings = '{"min_pin_length": 9, "operator_key": "0)", "clock": "24h"}'"""),
+        "account settings",
+        "account demo has settings that cannot be used",
+    ),
     "zone of the account unknown": Case(
         change_row("UPDATE accounts SET timezone = 'Europe/Berlinn'"), "time zones", "unknown time zone"
     ),
