@@ -5,26 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from ivr.errors import InvalidFields
-from ivr.mailbox.text_values import is_one_letter_off
+from ivr.validation.names import similar_key
 
 MIN_LENGTH = 5
-"""A shorter name resembles too many others; only its capitals may be wrong."""
+"""Clients have names of their own. A shorter one resembles too many of them; only its capitals may be wrong."""
 
 
 def meant_name(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that differs from an unknown one by a letter, or by capitals; None: there is none."""
-    small, alike = name.lower(), None
-    for one in known:
-        if name == one:
-            return None
-        if alike is None and abs(len(small) - len(one)) <= 1 and (small == one.lower() or _is_near(small, one)):
-            alike = one
-    return alike
-
-
-def _is_near(name: str, known: str) -> bool:
-    same_end = name[:1] == known[:1] or name[-1:] == known[-1:]  # Else two letters differ. It costs less.
-    return same_end and len(known) >= MIN_LENGTH and is_one_letter_off(name, known)
+    """Return the known name that an unknown one of a client stands for; None: there is none."""
+    return similar_key(name, known, min_length=MIN_LENGTH)
 
 
 def reject_misspelt_members(names: Iterable[str], known: Collection[str]) -> None:

@@ -138,21 +138,6 @@ def most_similar(word: str, known: Iterable[str]) -> str:
     return next(iter(get_close_matches(word, list(known), n=1)), "")
 
 
-def is_one_letter_off(word: str, known: str) -> bool:
-    """Return whether a word differs from a known one by one letter: another, one more, one less, or two exchanged."""
-    begin = _common_length(word, known)
-    word, known = word[begin:], known[begin:]
-    end = _common_length(word[::-1], known[::-1])
-    word, known = word[: len(word) - end], known[: len(known) - end]
-    return max(len(word), len(known)) == 1 or (len(word) == 2 and word == known[::-1])
-
-
-def _common_length(one: str, other: str) -> int:
-    """Return how many letters two words begin with in common."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((index for index, (left, right) in pairs if left != right), min(len(one), len(other)))
-
-
 def merge_value(current: object, new: object) -> object:
     """Return `new`, merged key by key if both are objects, and so are their values; null removes a key."""
     if not isinstance(new, dict) or not isinstance(current, dict):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Iterable
+from functools import lru_cache
 
 from ivr.errors import BadInput
 from ivr.validation.text import has_control_characters, has_invisible_characters, to_single_line
@@ -148,20 +149,44 @@ def pattern(text: str) -> str:
     return text
 
 
-def similar_key(key: str, known: Collection[str]) -> str | None:
-    """Return the known key that an unknown one differs from by a letter: missing, added, changed or exchanged."""
-    if key in known:
-        return None
-    return next((name for name in known if _is_one_letter_off(key, name)), None)
+def similar_key(key: str, known: Iterable[str], *, min_length: int = 3) -> str | None:
+    """Return the known key that an unknown one stands for; None if there is none, or if the key itself is known.
+
+    It is written otherwise, as in timeZone, time-zone or TIMEZONE, or differs by a letter. Of known keys that are
+    shorter than `min_length`, which resemble too many words, only the first counts.
+    """
+    small, plain, alike = key.lower(), _plain_key(key), None
+    for name in known:
+        if key == name:
+            return None
+        if plain == _plain_key(name):
+            return name
+        if alike is None and len(name) >= min_length and _is_near(small, name.lower()):
+            alike = name
+    return alike
 
 
-def _is_one_letter_off(one: str, other: str) -> bool:
-    short, long = sorted((one, other), key=len)
-    if len(long) - len(short) > 1 or len(short) < 3:
-        return False
-    start = next((n for n, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
-    rest_short, rest_long = short[start:], long[start:]
-    if len(short) != len(long):
-        return rest_short == rest_long[1:]
-    exchanged = rest_long[1::-1] + rest_long[2:]
-    return rest_short[1:] == rest_long[1:] or rest_short == exchanged
+@lru_cache(maxsize=1024)
+def _plain_key(key: str) -> str:
+    return re.sub("[-_ ]", "", key.lower())
+
+
+def _is_near(word: str, known: str) -> bool:
+    if abs(len(word) - len(known)) > 1 or (word[:1] != known[:1] and word[-1:] != known[-1:]):
+        return False  # Else two letters differ. It costs less.
+    return is_one_letter_off(word, known)
+
+
+def is_one_letter_off(word: str, known: str) -> bool:
+    """Return whether a word differs from a known one by one letter: another, one more, one less, or two exchanged."""
+    begin = _common_length(word, known)
+    word, known = word[begin:], known[begin:]
+    end = _common_length(word[::-1], known[::-1])
+    word, known = word[: len(word) - end], known[: len(known) - end]
+    return max(len(word), len(known)) == 1 or (len(word) == 2 and word == known[::-1])
+
+
+def _common_length(one: str, other: str) -> int:
+    """Return how many letters two words begin with in common."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((index for index, (left, right) in pairs if left != right), min(len(one), len(other)))

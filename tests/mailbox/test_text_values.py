@@ -12,7 +12,8 @@ from pydantic import BaseModel, ValidationError
 
 from ivr.directory.models import User
 from ivr.mailbox.box_settings import BoxSettings
-from ivr.mailbox.text_values import TEXT_KEYS, is_one_letter_off, parse_assignments, parse_value, set_at_path
+from ivr.mailbox.text_values import TEXT_KEYS, parse_assignments, parse_value, set_at_path
+from ivr.validation.names import is_one_letter_off
 
 LETTERS = "ab_"
 WORDS = st.text(LETTERS, min_size=1, max_size=6)

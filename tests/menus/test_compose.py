@@ -102,6 +102,16 @@ async def test_owner_leaves_before_recording(app: AppFixture, key: str) -> None:
     assert await lengths(app, bobs) == [[]]
 
 
+@pytest.mark.parametrize("entry", ["*", "100*", "800*", "#"])
+async def test_entry_of_mailbox_or_list_is_left_by_star_and_by_empty_entry(app: AppFixture, entry: str) -> None:
+    await configure_account(app, distribution_lists={"800": ["1001"], "100": ["1001"]})
+    _, bobs, _ = await create_boxes(app)
+    phone = await compose(app, Press(entry, during=ENTER), HangUp(during="You have"))
+    assert phone.texts[2:4] == [ENTER, NOT_SENT]
+    assert phone.texts[4].startswith("You have")
+    assert await lengths(app, bobs) == [[]]
+
+
 async def test_three_wrong_numbers_return_to_the_main_menu(app: AppFixture) -> None:
     await create_boxes(app)
     wrong = [Press(f"{number}#", during=ENTER) for number in ("4711", "1000", "9")]

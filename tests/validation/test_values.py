@@ -438,7 +438,20 @@ def test_single_line_and_filename_have_visible_characters_only(text: str) -> Non
 
 @pytest.mark.parametrize(
     ("key", "known"),
-    [("timezon", "timezone"), ("timezonee", "timezone"), ("tiemzone", "timezone"), ("color", None), ("timezone", None)],
+    [
+        ("timezon", "timezone"),
+        ("timezonee", "timezone"),
+        ("tiemzone", "timezone"),
+        ("color", None),
+        ("timezone", None),
+        ("timeZone", "timezone"),
+        ("time_zone", "timezone"),
+        ("TIMEZONE", "timezone"),
+        ("skipGreeting", "skip_greeting"),
+        ("max-message-count", "max_message_count"),
+        ("notifyEmailAddresses", "notify_email_addresses"),
+        ("tz", None),
+    ],
 )
 def test_key_one_letter_off_is_recognised(key: str, known: str | None) -> None:
     assert names.similar_key(key, list(BoxSettings.model_fields)) == known

@@ -197,6 +197,7 @@ def test_list_inside_a_document_is_split_wherever_it_is_written(path: str, text:
         ("accounts:\n- name: demo\n  settings: {max_pin_lenght: 8}\n", "settings.max_pin_length"),
         ("accounts:\n- name: demo\n  settings: {webhook: {urll: 'https://x.example'}}\n", "settings.webhook.url"),
         ("users:\n- name: ben\n  settings: {vm_to_email_enable: false}\n", "settings.vm_to_email_enabled"),
+        ("users:\n- name: ben\n  settings: {firstName: Ben}\n", "settings.first_name"),
         ("boxes:\n- mailbox: 1000\n  notify: {callback: {nubmer: 2001}}\n", "notify.callback.number"),
         ("mailbox,box.notify.callback.nubmer\n1000,2001\n", "notify.callback.number"),
         ("user,user.settings.vm_to_email_enable\nben,no\n", "settings.vm_to_email_enabled"),
