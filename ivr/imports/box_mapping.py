@@ -71,7 +71,8 @@ def map_box(
             note(level, text)
         language = box.language
     else:
-        fields = {**_box_fields(box, conf, stored_messages, warn), **box.fields}
+        fields = _box_fields(box, conf, stored_messages, warn)
+        fields |= {**box.fields, "keys": {**fields["keys"], **box.fields.get("keys", {})}}
         fields["aliases"] = _aliases(box, conf, warn)
         if pagers := _valid_addresses([box.pager] if box.pager else [], warn):
             fields["short_mail_addresses"] = pagers
@@ -121,12 +122,18 @@ def _box_fields(box: ConfMailbox, conf: VoicemailConf, stored_messages: int, war
     fields: dict[str, Any] = {"name": names.to_box_name(box.fullname, box.number), "is_setup": True}
     if box.password.lstrip(FIXED_PASSWORD) == box.number and (box.is_on("forcename") or box.is_on("forcegreetings")):
         fields["is_setup"] = False
+    fields["oldest_message_first"] = True
+    fields["hunt"] = False
     fields["play_envelope_action"] = "play_before"
     fields["include_message_on_notify"] = box.is_on("attach", default=True)
-    if not box.is_on("envelope", default=True):
-        fields["skip_envelope"] = True
     if box.is_on("saycid"):
         fields["envelope_type"] = "caller_and_time"
+        if not box.is_on("envelope", default=True):
+            warn("saycid without envelope: the time is said with the caller")
+    elif not box.is_on("envelope", default=True):
+        fields["skip_envelope"] = True
+    has_operator = box.is_on("operator") or box.fields.get("operator_number")
+    fields["keys"] = {} if has_operator else {"operator": ""}
     if box.is_on("delete"):
         fields["delete_after_notify"] = True
         warn("delete: mailed messages are in the folder deleted for days, and not gone at once")

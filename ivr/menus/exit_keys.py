@@ -49,7 +49,10 @@ class ExitKeys(CallerMenu):
 
     @property
     def _exit_context(self) -> str:
-        return self.call.incoming.arguments.exit_context or self.mailbox.exit_context
+        """The context of o and a. The mailbox's own counts before that of a line of app_voicemail, as it does there."""
+        arguments = self.call.incoming.arguments
+        own = self.mailbox.settings.exit_context if arguments.options is not None else None
+        return own or arguments.exit_context or self.mailbox.exit_context
 
 
 class Operator(CallerMenu):

@@ -99,9 +99,7 @@ class Greeting(CallerMenu):
         match self.call.incoming.arguments.skip_instructions:
             case InstructionsChoice.SKIP:
                 return True
-            case InstructionsChoice.SKIP_IF_GREETING_RECORDED if await self.call.run_while_listening(
-                self.services.greetings.find_greeting(self.mailbox, busy=self.is_owner_busy)
-            ):
+            case InstructionsChoice.SKIP_IF_GREETING_RECORDED if await _find_recorded_greeting(self):
                 return True
             case _:
                 return self.mailbox.settings.skip_instructions
@@ -156,15 +154,26 @@ async def _render_greeting(menu: CallerMenu) -> list[Sound]:
     """Return the first that exists: temporary greeting, own greeting, generic greeting with the owner's recorded name,
     generic greeting with the mailbox's number. Empty if mailbox or dialplan disable it."""
     mailbox, greetings = menu.mailbox, menu.services.greetings
-    if mailbox.settings.skip_greeting or menu.call.incoming.arguments.greeting is GreetingChoice.NONE:
+    if mailbox.settings.skip_greeting:
         return []
-    if greeting := await menu.call.run_while_listening(greetings.find_greeting(mailbox, busy=menu.is_owner_busy)):
+    if greeting := await _find_recorded_greeting(menu):
         return [greeting]
+    if menu.call.incoming.arguments.greeting is GreetingChoice.NONE:
+        return []
     if mailbox.settings.use_person_not_available:
         return [await menu.render("greeting/nobody-available")]
     if name := await menu.call.run_while_listening(greetings.find_name(mailbox)):
         return [name, await menu.render(_absence_prompt(menu))]
     return [await _render_number_greeting(menu)]
+
+
+async def _find_recorded_greeting(menu: CallerMenu) -> Sound | None:
+    """Return the owner's greeting for this call. A line without u and b has the temporary greeting alone, as
+    VoiceMail() does."""
+    greetings, mailbox = menu.services.greetings, menu.mailbox
+    if menu.call.incoming.arguments.greeting is GreetingChoice.NONE:
+        return await menu.call.run_while_listening(greetings.find_temporary_greeting(mailbox))
+    return await menu.call.run_while_listening(greetings.find_greeting(mailbox, busy=menu.is_owner_busy))
 
 
 async def _render_number_greeting(menu: CallerMenu) -> Sound:

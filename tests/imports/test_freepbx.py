@@ -113,7 +113,11 @@ def test_names_addresses_and_keys_come_from_freepbx(demo: Ivr, site: SpoolMaker,
     assert "extension 1009: FreePBX has voicemail for it" in str(report["notes"])
     rosa, sven = (parse_json(demo("box", "show", number, "--json")) for number in ("1001", "1002"))
     assert (rosa["require_pin"], rosa["operator_number"], rosa["keys"]) == (False, "5550", {})
-    assert (sven["require_pin"], sven.get("operator_number"), sven["keys"]) == (True, None, {"login": ""})
+    assert (sven["require_pin"], sven.get("operator_number"), sven["keys"]) == (
+        True,
+        None,
+        {"login": "", "operator": ""},
+    )
     assert "VmX Locater while unavail: key 0 leads to 5550, key 1 leads to 5551" in notes(report, "1001@default")
     assert "FreePBX has disabled its voicemail" in notes(report, "1003@default")
     (user,) = (one for one in parse_json(demo("user", "list", "--json")) if one["name"].endswith(" 1002"))
@@ -240,7 +244,7 @@ def test_database_show_is_read_as_text(demo: Ivr, site: SpoolMaker, tmp_path: Pa
     )
     import_freepbx(demo, site, "--astdb", str(file), "--box", "1001@default", fails=0)
     rosa = parse_json(demo("box", "show", "1001", "--json"))
-    assert (rosa["keys"], rosa["require_pin"]) == ({"login": ""}, True)
+    assert (rosa["keys"], rosa["require_pin"]) == ({"login": "", "operator": ""}, True)
 
 
 def test_import_goes_on_after_a_kill(demo: Ivr, site: SpoolMaker, tmp_path: Path) -> None:

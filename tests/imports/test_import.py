@@ -252,7 +252,7 @@ def test_options_become_settings_and_passwords_pins(demo: Ivr, maker: SpoolMaker
     maker.write_conf(
         "[general]\nmaxsecs=180\nskipms=4000\nmaxgreet=30\n[zonemessages]\nberlin=Europe/Berlin|R\n[default]\n"
         "2001 => 4716,Rosa Klein,rosa@a.example|office@a.example,,tz=berlin|saycid=yes"
-        "|envelope=no|attach=no|maxmsg=50|moveheard=no|sendvoicemail=no|exitcontext=lobby|callback=out"
+        "|envelope=no|operator=yes|attach=no|maxmsg=50|moveheard=no|sendvoicemail=no|exitcontext=lobby|callback=out"
         "|hidefromdir=yes|emailsubject=${VM_CIDNUM} {#1}|emailbody=Dear ${VM_NAME}:\\n${VM_DUR}\n"
         "2002 => -58393817,Sven,,pager@a.example,delete=yes|maxmsg=0|leaveurgent=no|review=yes\n"
         "2003 => 12,Short\n2004 => ,Open\n"
@@ -267,7 +267,8 @@ def test_options_become_settings_and_passwords_pins(demo: Ivr, maker: SpoolMaker
     expected: dict[str, dict[str, Any]] = {
         "2001": {
             "name": "Rosa Klein", "timezone": "Europe/Berlin", "envelope_type": "caller_and_time",
-            "skip_envelope": True, "include_message_on_notify": False, "max_message_count": 100,
+            "skip_envelope": False, "keys": {}, "oldest_message_first": True, "hunt": False,
+            "include_message_on_notify": False, "max_message_count": 100,
             "max_message_length": 180, "seek_duration_ms": 4000, "has_pin": True, "pin_must_change": False,
             "notify_email_addresses": ["office@a.example"], "review": False, "max_greeting_length": 30,
             "after_heard": "keep", "in_directory": False, "may_send_messages": False, "exit_context": "lobby",
@@ -279,7 +280,7 @@ def test_options_become_settings_and_passwords_pins(demo: Ivr, maker: SpoolMaker
             "short_mail_addresses": ["pager@a.example"], "pin_changeable": False,
             "delete_after_notify": True, "announcement_only": True,
             "callers_may_mark_urgent": False, "has_pin": True, "review": True, "after_heard": "save",
-            "may_send_messages": True,
+            "may_send_messages": True, "keys": {"operator": ""}, "skip_envelope": False, "envelope_type": "default",
         },
         "2003": {"pin_must_change": True, "has_pin": True},
         "2004": {"has_pin": False},

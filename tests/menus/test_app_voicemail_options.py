@@ -50,6 +50,37 @@ async def test_voicemail_options_select_prompts_before_recording(
     assert len(await app.messages(box)) == 1
 
 
+@pytest.mark.parametrize("options", ["", "S", "u", "b"])
+async def test_temporary_greeting_is_heard_whatever_the_line_says(app: AppFixture, box: Mailbox, options: str) -> None:
+    """VoiceMail() plays it without u and b too; of the other greetings it plays none then."""
+    await app.activate_recordings(box, MediaKind.UNAVAILABLE, MediaKind.TEMPORARY)
+    phone = await call_voicemail_app(app, options, Speak(3000, then="hang-up"))
+    assert phone.texts == ["(temporary greeting of 1000)", *([] if options == "S" else [INSTRUCTIONS]), BEEP]
+
+
+async def test_own_greeting_that_is_not_played_leaves_the_instructions(app: AppFixture, box: Mailbox) -> None:
+    await app.activate_recordings(box, MediaKind.UNAVAILABLE)
+    phone = await call_voicemail_app(app, "S", Speak(3000, then="hang-up"))
+    assert phone.texts == [INSTRUCTIONS, BEEP]
+
+
+@pytest.mark.parametrize(("own", "key", "target"), [
+    ({"exit_context": "own"}, "0", ("own", "o")), ({"exit_context": "own"}, "*", ("own", "a")),
+    ({}, "0", ("site", "o")), ({"keys": {"operator": ""}}, "0", None), ({"keys": {"operator": ""}}, "*", ("site", "a")),
+])  # fmt: skip
+async def test_exit_context_and_operator_are_those_of_the_mailbox(
+    app: AppFixture, own: dict[str, Any], key: str, target: tuple[str, str] | None
+) -> None:
+    """As exitcontext and operator=no of voicemail.conf, which an import has made settings of the mailbox."""
+    await app.create_box("1000", hunt=False, **own)
+    extensions = tuple((context, extension) for context in ("site", "own") for extension in "oa")
+    phone = await call_voicemail_app(
+        app, "u", Press(key, after_ms=500), Speak(3000, then="hang-up"), extensions=extensions
+    )
+    assert phone.continue_target == target
+    assert phone.variables_set["VMSTATUS"] == ("USEREXIT" if target else "SUCCESS")
+
+
 @pytest.mark.parametrize(("options", "urgent"), [("u", False), ("uU", True), ("uP", True)])
 async def test_urgent_option_marks_message(app: AppFixture, box: Mailbox, options: str, urgent: bool) -> None:
     await call_voicemail_app(app, options, Speak(3000, then="hang-up"))
