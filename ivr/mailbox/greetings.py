@@ -6,6 +6,7 @@ If a mailbox has neither, the menus play a generic prompt with the name or the n
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from pathlib import Path
@@ -80,8 +81,16 @@ class Greetings:
 
     async def find_name(self, mailbox: Mailbox) -> Sound | None:
         """The recorded name of the mailbox, else of its owner."""
-        users_own = mailbox.owner.settings.get("media", {}).get("name") if mailbox.owner else None
-        return await self._find_sound(mailbox, mailbox.active_media_id(MediaKind.NAME) or users_own, "name")
+        return await self._find_sound(mailbox, self._name_id(mailbox), "name")
+
+    def prefetch(self, mailbox: Mailbox) -> None:
+        """Begin to fetch what a caller of the mailbox will hear first."""
+        media = mailbox.settings.media
+        greetings = [media.busy, media.unavailable or mailbox.settings.greeting_media_id]
+        if media.temporary_unavailable and not self._is_expired(media):
+            greetings = [media.temporary_unavailable]
+        ids = list(filter(None, greetings)) or [self._name_id(mailbox)]
+        self._recordings.prefetch(*(self._recordings.media_path(mailbox.account_id, id_) for id_ in ids if id_))
 
     # -- changes by the owner --------------------------------------------------------------------------------------
 
@@ -116,6 +125,11 @@ class Greetings:
 
     def _is_expired(self, media: MediaIds) -> bool:
         return media.temporary_until is not None and self._clock.now() >= media.temporary_until
+
+    @staticmethod
+    def _name_id(mailbox: Mailbox) -> str | None:
+        users_own = mailbox.owner.settings.get("media", {}).get("name") if mailbox.owner else None
+        return mailbox.active_media_id(MediaKind.NAME) or users_own
 
     async def _find_sound(self, mailbox: Mailbox, media_id: str | None, description: str) -> Sound | None:
         media = await self._store.get(mailbox.account_id, media_id) if media_id else None
@@ -240,3 +254,67 @@ class GreetingUploads:
             mailbox.id, kind, user_id=owner.id if owner else None, expected_media_id=expected_media_id
         )
         return active.media
+
+
+@dataclass(frozen=True, slots=True)
+class GreetingCacheTiming:
+    """How often a node looks for greetings, in seconds."""
+
+    new_interval_s: float = 5
+    """For those that another node has stored."""
+    all_interval_s: float = 3600
+    """For all, so that those in the cache stay there."""
+    retry_interval_s: float = 60
+    """For all, after the object store could not be read."""
+    overlap_s: int = 120
+    """How much longer ago a greeting was stored than it is looked for: clocks of nodes differ, and commits take time."""
+
+
+class GreetingCache:
+    """Has the greetings of all mailboxes in the cache of this node before anybody calls: a caller waits for nothing.
+
+    Where recordings are files of this node, nothing is done. What the cache has no space for is fetched in the call.
+    """
+
+    PAGE = 500
+    MAX_DOWNLOADS = 4
+
+    def __init__(
+        self, store: MediaStore, recordings: AudioStore, clock: Clock, timing: GreetingCacheTiming = GreetingCacheTiming()
+    ) -> None:
+        self._store = store
+        self._recordings = recordings
+        self._clock = clock
+        self._timing = timing
+        self._next_all_s = 0.0
+
+    async def run_forever(self) -> None:
+        """Look for greetings until cancelled. An error is logged, and looked for again."""
+        while self._recordings.kept_bytes:
+            try:
+                await self.run_once()
+            except StoreError as error:
+                log.info("greeting.not_cached", reason=str(error))
+            await asyncio.sleep(self._timing.new_interval_s)
+
+    async def run_once(self) -> None:
+        """Fetch what is new; if it is time, all. Raises `StoreError`."""
+        now_s = self._clock.monotonic()
+        if now_s >= self._next_all_s:
+            self._next_all_s = now_s + self._timing.retry_interval_s
+            await self._fetch_all()
+            self._next_all_s = now_s + self._timing.all_interval_s
+        else:
+            await self._fetch(await self._store.list_newer(int(self._clock.now()) - self._timing.overlap_s))
+
+    async def _fetch_all(self) -> None:
+        free_bytes, after = self._recordings.kept_bytes, ""
+        while free_bytes > 0 and (page := await self._store.list_page(after, self.PAGE)):
+            await self._fetch(page)
+            free_bytes -= sum(media.bytes for media in page)
+            after = page[-1].id
+
+    async def _fetch(self, found: Sequence[StoredMedia]) -> None:
+        paths = [self._recordings.media_path(media.account_id, media.id) for media in found]
+        for first in range(0, len(paths), self.MAX_DOWNLOADS):
+            await asyncio.gather(*map(self._recordings.keep, paths[first : first + self.MAX_DOWNLOADS]))

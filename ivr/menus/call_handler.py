@@ -126,6 +126,8 @@ class CallHandler:
             record.account_id, record.box_id = mailbox.account_id, mailbox.id
         if mailbox and not session:
             voice.switch_to(*_languages_before_sign_in(call_context, mailbox))
+            if arguments.action in (Action.LEAVE, Action.INFO):  # A dialplan asks before the phone rings.
+                self._services.greetings.prefetch(mailbox)
         try:
             next_step: NextStep = (
                 AfterLogin(session) if session else await _entry_menu(call_context, mailbox, is_specified)

@@ -14,6 +14,7 @@ from ivr.ami.client import AmiClient
 from ivr.api.audio_links import AudioLinks, audio_path, message_page_path
 from ivr.app import App
 from ivr.errors import SettingsError
+from ivr.mailbox.greetings import GreetingCache
 from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.metrics.page_server import PageServer
 from ivr.notifications import mailbox_program, new_message_call, webhook
@@ -97,6 +98,7 @@ class BackgroundTasks:
     metrics_server: PageServer
     ami_task: asyncio.Task[None] | None
     presence: NodePresence
+    greeting_cache_task: asyncio.Task[None]
 
     async def stop(self) -> None:
         """Stop everything; tasks that are nearly done may finish."""
@@ -104,6 +106,8 @@ class BackgroundTasks:
         self.metrics_server.stop()
         if self.ami_task:
             self.ami_task.cancel()
+        self.greeting_cache_task.cancel()
+        await asyncio.gather(self.greeting_cache_task, return_exceptions=True)
         await self.presence.stop()
 
 
@@ -117,8 +121,15 @@ async def start_background_tasks(app: App, presence: NodePresence) -> Background
     await outbox_runner.start()
     ami_task = asyncio.create_task(app.ami_client.run_forever()) if app.ami_client else None
     presence.start()
+    with background():
+        greeting_cache = GreetingCache(app.media, app.recordings, app.clock)
+        greeting_cache_task = asyncio.create_task(greeting_cache.run_forever())
     return BackgroundTasks(
-        outbox_runner=outbox_runner, metrics_server=metrics_server, ami_task=ami_task, presence=presence
+        outbox_runner=outbox_runner,
+        metrics_server=metrics_server,
+        ami_task=ami_task,
+        presence=presence,
+        greeting_cache_task=greeting_cache_task,
     )
 
 

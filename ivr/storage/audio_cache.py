@@ -1,7 +1,8 @@
 """The recordings of an object store that a node has as files: those that were used last, up to a size.
 
 All processes of a node share the folder. The time of a file says when it was used last; one that was used a moment ago
-may be playing, and stays. What was deleted by another node stays for a day at most.
+may be playing, and stays. What was deleted by another node stays for a day at most. Messages go before greetings,
+which callers wait for.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ivr.clock import Clock
+from ivr.storage.records.retention import MediaDirectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,20 @@ class AudioCache:
             return path.exists()  # Of another user: root has made it.
         return True
 
+    @property
+    def max_bytes(self) -> int:
+        return self._limits.max_bytes
+
+    def keep(self, path: Path) -> bool:
+        """Record that a recording is needed, but not playing. Return whether it is in the cache."""
+        needed_at = self._clock.now() - self._limits.pinned_s
+        try:
+            if path.stat().st_mtime < needed_at:
+                os.utime(path, (needed_at, needed_at))
+        except OSError:
+            return path.exists()  # Of another user: root has made it.
+        return True
+
     def evict_when_due(self) -> None:
         """Remove what is unused for long, and what was used longest ago until the rest is within the limit."""
         if self._clock.monotonic() >= self._next_check_s:
@@ -57,22 +73,22 @@ class AudioCache:
     def _evict(self, max_bytes: int) -> int:
         files = sorted(self._files())
         total = removed = 0
-        for _, size, _ in files:
+        for _, _, size, _ in files:
             total += size
         now = self._clock.now()
-        for used_at, size, path in files:
+        for _, used_at, size, path in files:
             is_old = used_at < now - self._limits.max_unused_s
             if not is_old and (total <= max_bytes or used_at > now - self._limits.pinned_s):
-                break
+                continue
             with suppress(OSError):
                 path.unlink()
                 removed += size
             total -= size
         return removed
 
-    def _files(self) -> Iterator[tuple[float, int, Path]]:
-        """Yield when each file was used last, its size and path; interrupted downloads too."""
+    def _files(self) -> Iterator[tuple[bool, float, int, Path]]:
+        """Yield whether each file is a greeting, when it was used last, its size and path; interrupted downloads too."""
         for path in self.folder.glob("*/*/*"):
             with suppress(OSError):
                 status = path.stat()
-                yield status.st_mtime, status.st_size, path
+                yield path.parent.name == MediaDirectory.MEDIA, status.st_mtime, status.st_size, path

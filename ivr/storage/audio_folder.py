@@ -134,6 +134,14 @@ class Recordings:
     def prefetch(self, *paths: Path) -> None:
         """Recordings are files here already."""
 
+    @property
+    def kept_bytes(self) -> int:
+        """None: recordings are files here already."""
+        return 0
+
+    async def keep(self, path: Path) -> None:
+        """Recordings are files here already."""
+
     def prefetch_found(self, find_paths: Callable[[], Awaitable[Sequence[Path]]]) -> None:
         """Recordings are files here already: nothing is looked for."""
 

@@ -90,6 +90,17 @@ class ObjectRecordings(Recordings):
             if not self._cache.touch(path) and len(self._fetching) < MAX_PREFETCHES:
                 self._start_fetching(path)
 
+    @property
+    def kept_bytes(self) -> int:
+        """Half of the cache."""
+        return self._cache.max_bytes // 2
+
+    async def keep(self, path: Path) -> None:
+        """Download a recording, unless the cache has it, and let messages go before it."""
+        if not self._cache.keep(path):
+            await asyncio.shield(self._start_fetching(path))
+            self._cache.keep(path)
+
     def prefetch_found(self, find_paths: Callable[[], Awaitable[Sequence[Path]]]) -> None:
         """Begin to find recordings and to download what is not in the cache."""
         search = asyncio.create_task(self._find_and_prefetch(find_paths))

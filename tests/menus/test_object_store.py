@@ -13,6 +13,7 @@ from ivr.cli import main
 from ivr.errors import StoreError
 from ivr.health.checks import check_database
 from ivr.health.facts import HealthFacts
+from ivr.mailbox.greetings import GreetingCache
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.data_folder import database_path
 from ivr.storage.records import MediaKind, Message
@@ -73,6 +74,41 @@ async def test_next_message_is_fetched_while_one_plays(app: AppFixture, box: Mai
     steps = [Press("1", during=f"(message {message.id})") for message in messages[:2]]
     await app.run_call([*steps, fetched, HangUp(during=third)], endpoint="alice", number="1000")
     assert [s3_server.was_read(key_of(message)) for message in messages] == [False, False, False, True, False]
+
+
+async def create_cold_greeting(app: AppFixture, box: Mailbox) -> Path:
+    """A greeting that another node has stored; return where it will be in the cache."""
+    changed = await app.activate_recordings(box, MediaKind.UNAVAILABLE)
+    path = app.container.recordings.media_path(box.account_id, str(changed.settings.media.unavailable))
+    path.unlink()
+    return path
+
+
+async def test_node_has_greetings_in_its_cache_before_anybody_calls(
+    app: AppFixture, box: Mailbox, s3_server: S3Server
+) -> None:
+    greetings = GreetingCache(app.container.media, app.container.recordings, app.clock)
+    stored_before = await create_cold_greeting(app, box)
+    await greetings.run_once()
+    assert stored_before.exists(), "a node that starts has those of all mailboxes"
+    app.clock.advance(s=300)
+    stored_now = await create_cold_greeting(app, await app.create_box("1001", owner=app.bob))
+    await greetings.run_once()
+    assert stored_now.exists(), "a node that runs has what another one stores"
+    s3_server.fail()
+    phone = await leave_message(app, Speak(3000, then="hang-up"))
+    assert phone.texts[0].startswith("(greeting of 1000)")
+
+
+async def test_greeting_is_fetched_when_the_dialplan_asks_about_its_mailbox(
+    app: AppFixture, box: Mailbox, s3_server: S3Server
+) -> None:
+    """A dialplan asks before the phone rings."""
+    await create_cold_greeting(app, box)
+    await app.run_call(path="info", attribute="exists", number="1000")
+    async with asyncio.timeout(PATIENCE_S):
+        while not any(request.startswith("GET data/") and "/media/" in request for request in s3_server.requests):
+            await asyncio.sleep(0.01)
 
 
 async def wait_until_fetched(server: S3Server, messages: Sequence[Message]) -> None:

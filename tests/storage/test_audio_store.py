@@ -256,6 +256,26 @@ def test_cache_keeps_what_was_used_last_and_what_may_be_playing(tmp_path: Path) 
     assert not paths[0].exists(), "what another node has deleted stays for a day at most"
 
 
+def test_greetings_stay_in_the_cache_when_messages_go(tmp_path: Path) -> None:
+    clock = FakeClock()
+    cache = AudioCache(tmp_path, clock, AudioCacheLimits(max_bytes=2000))
+    greeting, *messages = [tmp_path / ACCOUNT / name for name in ("media/1.wav", "vm/2.wav", "vm/3.wav")]
+    for path in (greeting, *messages):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes(900))
+        cache.touch(path)
+        clock.advance(s=700)
+    cache.evict_when_due()
+    assert [path.exists() for path in (greeting, *messages)] == [True, False, True]
+    clock.advance(s=80_000)
+    assert cache.keep(greeting)
+    clock.advance(s=80_000)
+    cache.evict_when_due()
+    assert greeting.exists(), "it was needed within a day"
+    assert cache.keep(greeting)
+    assert cache.evict_unused() == 900, "needed, but not playing: it makes room on a full disk"
+
+
 async def test_full_disk_makes_room_for_what_is_played(
     node: ObjectRecordings, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,6 +62,16 @@ class AudioStore(Protocol):
     def prefetch(self, *paths: Path) -> None:
         """Begin to fetch recordings that will probably be played, without waiting. Errors are left to `fetch`."""
 
+    @property
+    def kept_bytes(self) -> int:
+        """How many bytes of recordings `keep` may make files of in all; 0: fetching takes no time."""
+
+    async def keep(self, path: Path) -> None:
+        """Make a file of a recording that will be the first thing a caller hears, and let others go before it.
+
+        Unlike `fetch`, it does not count as played. Raises `StoreError`, `DiskFull`.
+        """
+
     def prefetch_found(self, find_paths: Callable[[], Awaitable[Sequence[Path]]]) -> None:
         """Begin to find recordings that will probably be played, and to fetch them, as `prefetch` does.
 

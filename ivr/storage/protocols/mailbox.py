@@ -319,6 +319,12 @@ class MediaStore(Protocol):
     async def get(self, account_id: str, media_id: str) -> StoredMedia | None:
         """Return a recording of an account, unless it is deleted."""
 
+    async def list_page(self, after: str, limit: int) -> list[StoredMedia]:
+        """Return the recordings of all accounts that are not deleted, by id, after the id `after`."""
+
+    async def list_newer(self, since: int) -> list[StoredMedia]:
+        """Return the recordings of all accounts that were made at `since` (Unix s) or later, and are not deleted."""
+
 
 class ListingStore(Protocol):
     """Lists of messages and mailboxes, page by page."""

@@ -34,6 +34,16 @@ class SqliteMedia:
         row = await self._database.read(lambda c: c.execute(sql, (media_id, account_id)).fetchone())
         return _media_from_row(row) if row else None
 
+    async def list_page(self, after: str, limit: int) -> list[StoredMedia]:
+        sql = "SELECT * FROM media WHERE id > ? AND deleted_at IS NULL ORDER BY id LIMIT ?"
+        rows = await self._database.read(lambda c: c.execute(sql, (after, limit)).fetchall())
+        return [_media_from_row(row) for row in rows]
+
+    async def list_newer(self, since: int) -> list[StoredMedia]:
+        sql = "SELECT * FROM media WHERE created_at >= ? AND deleted_at IS NULL"
+        rows = await self._database.read(lambda c: c.execute(sql, (since,)).fetchall())
+        return [_media_from_row(row) for row in rows]
+
     async def list_stored(self, box_id: str, kind: MediaKind, limit: int) -> list[StoredMedia]:
         sql = "SELECT * FROM media WHERE box_id = ? AND kind = ? ORDER BY created_at DESC, id LIMIT ?"
         rows = await self._database.read(lambda c: c.execute(sql, (box_id, kind, limit)).fetchall())

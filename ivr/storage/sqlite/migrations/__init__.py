@@ -38,9 +38,10 @@ MIGRATIONS: Mapping[str, Callable[[Tables], None]] = {
     "0022-arrivals-by-box": changes.number_arrivals_by_box,
     "0023-edge-recordings": changes.create_edge_recordings,
     "0024-published-lights": changes.create_published_lights,
+    "0025-media-by-time": changes.index_media_by_time,
 }
 """The names are stored in existing databases, and therefore never change."""
-ADDITIONS = frozenset({"0023-edge-recordings", "0024-published-lights"})
+ADDITIONS = frozenset({"0023-edge-recordings", "0024-published-lights", "0025-media-by-time"})
 """Migrations that only add: tables, indexes, triggers, and columns that may be NULL.
 
 Services of the version before go on beside them, so nodes on PostgreSQL are upgraded one after the other. What a

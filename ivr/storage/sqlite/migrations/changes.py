@@ -346,3 +346,8 @@ def create_published_lights(tables: Tables) -> None:
         strict=True,
     )
     tables.execute("CREATE INDEX published_lights_by_name ON published_lights (asterisk, name)")
+
+
+def index_media_by_time(tables: Tables) -> None:
+    """Index greetings by the time they were made, for nodes that look for those that another one has."""
+    tables.execute("CREATE INDEX media_by_created_at ON media (created_at)")
