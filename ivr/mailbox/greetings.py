@@ -89,7 +89,7 @@ class Greetings:
         greetings = [media.busy, media.unavailable or mailbox.settings.greeting_media_id]
         if media.temporary_unavailable and not self._is_expired(media):
             greetings = [media.temporary_unavailable]
-        ids = list(filter(None, greetings)) or [self._name_id(mailbox)]
+        ids = greetings if any(greetings) else [self._name_id(mailbox)]
         self._recordings.prefetch(*(self._recordings.media_path(mailbox.account_id, id_) for id_ in ids if id_))
 
     # -- changes by the owner --------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 from time import monotonic
+from types import MappingProxyType
 from typing import Any
 
 from tests.asterisk.conftest import AdminClient, PhoneUser, RecognisedCall
@@ -78,11 +79,15 @@ class NodeRunPlan:
 
 
 class NodeSite:
-    """Nodes, each an Asterisk and a service with a folder for its recordings, and the database pair that they share."""
+    """Nodes, each an Asterisk and a service with a folder for its recordings, and the database pair that they share.
+
+    `store`: settings of the object store that they share too (`tests.lab.storage`); empty: the data folder.
+    """
 
     NAMES = "abcdefgh"
 
-    def __init__(self, nodes: int, runs: int) -> None:
+    def __init__(self, nodes: int, runs: int, store: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._store = store
         self.folder = Path(tempfile.mkdtemp(prefix="ivr-nodes-", dir="/var/tmp"))
         self.folder.chmod(0o755)
         self.accounts = tuple(
@@ -101,7 +106,8 @@ class NodeSite:
         os.chown(data, SERVICE_UID, SHARED_GID)
         self.database.start()
         for name in self.names:
-            self.labs.append(Lab(self.accounts, node=LabNode(name, data, self._secret, self.database.url(name))))
+            storage = {**self._store, "IVR_DATABASE__URL": self.database.url(name)}
+            self.labs.append(Lab(self.accounts, node=LabNode(name, data, self._secret), storage=storage))
         self.labs[0].start()  # It creates the tables.
         with ThreadPoolExecutor() as at_once:
             for starting in [at_once.submit(lab.start) for lab in self.labs[1:]]:

@@ -1,19 +1,23 @@
-"""`python -m tests.lab run [--transport T] COMMAND...`: a lab while COMMAND runs, which finds it by IVR_LAB.
+"""`python -m tests.lab run [--transport T] [--database D] [--store S] COMMAND...`: a lab while COMMAND runs, which
+finds it by IVR_LAB.
 
 `python -m tests.lab up [--transport T]`: a lab with two SIP accounts and the demo messages, until Ctrl-C.
 
 T is the transport of calls: fastagi (default), ari or agi; or ari-http, where Asterisk accepts requests over HTTP only,
-or ari-per-call, where it connects to the services for each call.
+or ari-per-call, where it connects to the services for each call. D is sqlite (default) or postgresql; S is folder
+(default), s3 (the small server of the tests) or seaweedfs.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import secrets
 import signal
 import subprocess
 import sys
 
+from tests.lab import storage
 from tests.lab.asterisk_config import SipAccount
 from tests.lab.asterisk_root import AsteriskUnavailable, unavailable_reason
 from tests.lab.lab import Lab
@@ -25,10 +29,8 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # A closed window ends a lab as Ctrl-C does.
         signal.signal(number, signal.default_int_handler)
     match sys.argv[1:]:
-        case ["run", "--transport", transport, *command] if command and transport in TRANSPORT_MODES:
-            return run(command, transport)
-        case ["run", *command] if command and command[0] != "--transport":
-            return run(command)
+        case ["run", *words]:
+            return run(read_options(words))
         case ["up", "--transport", transport] if transport in TRANSPORT_MODES:
             return run_interactive(transport)
         case ["up"]:
@@ -40,14 +42,29 @@ def main() -> int:
     return 2
 
 
-def run(command: list[str], transport_mode: str = TRANSPORT_MODES[0]) -> int:
-    """Run `command` within a lab; gives its exit code."""
-    lab = Lab(transport_mode=transport_mode)
-    try:
-        lab.start()
-        code = subprocess.run(command, check=False, env={**os.environ, "IVR_LAB": str(lab.write_info())}).returncode
-    finally:
-        lab.stop()
+def read_options(words: list[str]) -> argparse.Namespace:
+    """The options of `run`, and its command."""
+    parser = argparse.ArgumentParser(prog="python -m tests.lab run", usage=__doc__)
+    parser.add_argument("--transport", choices=TRANSPORT_MODES, default=TRANSPORT_MODES[0])
+    parser.add_argument("--database", choices=storage.DATABASES, default=storage.DATABASES[0])
+    parser.add_argument("--store", choices=storage.STORES, default=storage.STORES[0])
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    options = parser.parse_args(words)
+    if not options.command:
+        parser.error("which command?")
+    return options
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run a command within a lab; gives its exit code."""
+    with storage.run_database(options.database) as rows, storage.run_store(options.store) as recordings:
+        lab = Lab(transport_mode=options.transport, storage={**rows, **recordings})
+        try:
+            lab.start()
+            environment = {**os.environ, "IVR_LAB": str(lab.write_info())}
+            code = subprocess.run(options.command, check=False, env=environment).returncode
+        finally:
+            lab.stop()
     if code == 0:
         lab.remove()
     else:

@@ -118,6 +118,7 @@ class AdminProcess:
         box = await self._box(number)
         in_use = box.settings.media.unavailable
         used = [(in_use, True, self._app.recordings.media_path(box.account_id, in_use))] if in_use else []
+        await self._app.recordings.fetch(*(path for _, _, path in used))
         takes = await self._app.voicemail_services.takes.list_awaiting_owner(box.id)
         aside = [(take.id, False, take.path) for take in takes if take.purpose is RecordingPurpose.GREETING]
         return [{"id": id_, "in_use": is_used, "audio": [str(path)]} for id_, is_used, path in [*used, *aside]]
@@ -137,7 +138,7 @@ class AdminProcess:
         """All messages of a box, newest first, each with its audio files."""
         box = await self._box(number)
         found = await self._app.messages.list_page(box.id, None, 0, None, 1000)
-        return [{**asdict(m), "audio": [str(path) for path in self._app.delivery.audio_paths(m)]} for m in found]
+        return [{**asdict(m), "audio": [*map(str, await self._app.delivery.fetch_audio(m))]} for m in found]
 
     async def move_message(self, number: str, message: str, folder: str) -> None:
         await self._app.messages.move_to_folder(

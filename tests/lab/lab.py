@@ -11,9 +11,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from ivr.audio import wav
 from tests.call.contract.contract_fixture import SOUND_NAMES
@@ -99,7 +101,6 @@ class LabNode:
     name: str
     data: Path
     secret: str
-    database_url: str
 
 
 class Lab:
@@ -107,7 +108,8 @@ class Lab:
 
     `sip_accounts`: the phones; None: many, for tests. `transport_mode`: the transport of calls (`TRANSPORT_MODES`).
 
-    With `agi`, Asterisk can start `ivr-agi` even if calls use another transport by default.
+    With `agi`, Asterisk can start `ivr-agi` even if calls use another transport by default. `storage`: settings of the
+    service, as environment variables, of where rows and recordings are (`tests.lab.storage`).
     """
 
     def __init__(
@@ -116,6 +118,7 @@ class Lab:
         transport_mode: str = "fastagi",
         agi: bool = False,
         node: LabNode | None = None,
+        storage: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         transport = transport_mode.partition("-")[0]
         self._is_per_call = transport_mode == transports.ARI_PER_CALL
@@ -157,6 +160,7 @@ class Lab:
             "IVR_AMI__SECRET": self.site.secret,
             "IVR_NOTIFICATIONS__CALL_CONTEXT": "ivr-callback",
             **(self._node_environment(node) if node else {}),
+            **storage,
         }
         self._lagging_environments = {ms: self._environment(late) for ms, late in self.site.lagging_instances.items()}
         modules = next(root.glob("usr/lib/*/asterisk/modules"))
@@ -272,7 +276,6 @@ class Lab:
             "IVR_NODE__NAME": node.name,
             "IVR_NODE__FOLDER": str(self.site.takes_folder.parent),
             "IVR_ASTERISK__SYSTEM_NAME": node.name,
-            "IVR_DATABASE__URL": node.database_url,
         }
 
     def _make_folders(self) -> None:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -193,3 +195,16 @@ def run_s3_server() -> Iterator[S3Server]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def main() -> None:
+    """Run a server that answers after so many milliseconds, until its input ends; print its endpoint."""
+    delay_s = int(sys.argv[1]) / 1000
+    with run_s3_server() as server:
+        server.fault = lambda _: bool(time.sleep(delay_s))
+        print(server.endpoint, flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()
