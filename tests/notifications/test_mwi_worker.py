@@ -44,6 +44,19 @@ async def test_mwi_shows_new_and_saved_counts(
     assert shown_mwi["1000@ivr"] == (0, 0)
 
 
+@pytest.mark.both_engines
+async def test_mwi_counts_urgent_messages_too(
+    mwi_app: NotificationAppFixture, shown_mwi: dict[str, tuple[int, int]]
+) -> None:
+    await mwi_app.create_box("1000", owner=mwi_app.alice)
+    box = await mwi_app.create_box("1001", owner=mwi_app.bob)
+    await mwi_app.connect_ami()
+    for folder, urgent in (("new", False), ("new", True), ("new", True), ("saved", True), ("saved", False)):
+        await mwi_app.create_message(box, folder=folder, urgent=urgent)
+    await mwi_app.run_until_idle()
+    assert shown_mwi["1001@ivr"] == (3, 2)
+
+
 async def test_rejection_by_booting_asterisk_is_retried_soon(
     mwi_app: NotificationAppFixture, ami_server: FakeAmiServer, shown_mwi: dict[str, tuple[int, int]]
 ) -> None:

@@ -96,7 +96,9 @@ def used_bytes(connection: sqlite3.Connection, box_id: str, exclude_folder: str 
     return int(row[0])
 
 
-_FOLDER_COUNT_SQL = "coalesce((SELECT messages FROM folder_counters WHERE box_id = boxes.id AND folder = '{}'), 0)"
+_FOLDER_COUNT_SQL = (
+    "coalesce((SELECT sum(messages) FROM folder_counters WHERE box_id = boxes.id AND folder = '{}'), 0)"
+)
 _BOXES_SQL = (
     "SELECT boxes.id, boxes.account_id, boxes.mailbox, boxes.settings, boxes.deleted_at,"
     " accounts.realm,"
@@ -115,12 +117,15 @@ _BOXES_OF_USER_SQL = (
     f" AND {IS_ENABLED_SQL}"
 )
 """The enabled mailboxes that the user of an endpoint owns or shares. The condition on `shared_vmbox` is the index's."""
-_ENDPOINTS_SQL = (
-    "SELECT endpoints.name, coalesce(sum(CASE folder WHEN 'new' THEN messages END), 0) AS new,"
-    " coalesce(sum(CASE folder WHEN 'saved' THEN messages END), 0) AS saved FROM endpoints"
-    f" LEFT JOIN folder_counters ON folder_counters.box_id IN ({_BOXES_OF_USER_SQL})"
-    " WHERE endpoints.system = ? AND {} GROUP BY endpoints.name"
+_USERS_COUNT_SQL = (
+    "coalesce((SELECT sum(messages) FROM ({}) AS own JOIN folder_counters ON folder_counters.box_id = own.id"
+    " WHERE folder = '{}'), 0)"
 )
+_ENDPOINTS_SQL = (
+    f"SELECT endpoints.name, {_USERS_COUNT_SQL.format(_BOXES_OF_USER_SQL, 'new')} AS new,"
+    f" {_USERS_COUNT_SQL.format(_BOXES_OF_USER_SQL, 'saved')} AS saved FROM endpoints WHERE endpoints.system = ? AND {{}}"
+)
+"""The counters are found by mailbox: a join on `IN (...)` reads all of them in PostgreSQL."""
 
 
 class SqliteMwiCounts:

@@ -116,7 +116,8 @@ def record_lights_published(
 
     `changed` replaces what was stored before for the same mailboxes and endpoints.
     """
-    connection.executemany("UPDATE boxes SET light_published_at = ? WHERE id = ?", [(now, box) for box in box_ids])
+    sql = "UPDATE boxes SET light_published_at = ? WHERE id = ? AND coalesce(light_published_at, 0) < ?"
+    connection.executemany(sql, [(now, box, now) for box in sorted(box_ids)])
     for lights in changed:
         subject = (system, lights.box_id, lights.endpoint)
         connection.execute("DELETE FROM published_lights WHERE asterisk = ? AND box_id = ? AND endpoint = ?", subject)

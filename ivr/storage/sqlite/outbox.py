@@ -19,12 +19,17 @@ from ivr.storage.protocols import OnCommit
 from ivr.storage.records import LEASE_S, NEVER_DUE, OutboxTask, ServiceProcess, TaskKind
 from ivr.storage.sqlite.events import SqliteTransaction
 
-_OWN_LIGHT = {
-    TaskKind.MWI: " AND target IN ('', :asterisk)",
-    TaskKind.PHONE_MWI: " AND (json_extract(payload, '$.system') = :asterisk"
-    " OR json_extract(payload, '$.system') NOT IN (SELECT asterisk FROM nodes))",
-}
+_IS_OWN = (
+    " AND (kind <> 'mwi' OR target IN ('', :asterisk)) AND (kind <> 'phone_mwi'"
+    " OR json_extract(payload, '$.system') = :asterisk"
+    " OR json_extract(payload, '$.system') NOT IN (SELECT asterisk FROM nodes))"
+)
 """The lights of an Asterisk are set by the services of its nodes; a light at an unknown one by any, which drops it."""
+_DUE_KINDS = (
+    "SELECT kind FROM ("
+    + " UNION ALL ".join(f"SELECT '{kind}' AS kind" for kind in TaskKind)
+    + ") AS kinds WHERE EXISTS (SELECT 1 FROM outbox WHERE outbox.kind = kinds.kind AND due_at <= :now{})"
+).format(_IS_OWN.replace("kind <>", "kinds.kind <>"))
 
 
 class SqliteOutbox:
@@ -59,18 +64,15 @@ class SqliteOutbox:
 
     async def due_kinds(self) -> set[TaskKind]:
         values = {"now": int(self._clock.now()), "asterisk": self._process.asterisk}
-
-        def is_due(connection: sqlite3.Connection, kind: TaskKind) -> bool:
-            sql = (
-                f"SELECT EXISTS (SELECT 1 FROM outbox WHERE kind = :kind AND due_at <= :now{_OWN_LIGHT.get(kind, '')})"
-            )
-            return bool(connection.execute(sql, {**values, "kind": kind}).fetchone()[0])
-
-        return await self._database.read(lambda c: {kind for kind in TaskKind if is_due(c, kind)})
+        rows = await self._database.read(lambda c: c.execute(_DUE_KINDS, values).fetchall())
+        return {TaskKind(row[0]) for row in rows}
 
     async def claim(
         self, kinds: Collection[TaskKind], limit: int, *, max_per_account: int | None = None
     ) -> list[OutboxTask]:
+        # Each commit wakes the workers of all nodes, and one of them claims: the others only read.
+        if not (due_kinds := await self.due_kinds() & {*kinds}):
+            return []
         now = int(self._clock.now())
         self._claim_count += 1
         if self._claim_count == 1:
@@ -79,7 +81,7 @@ class SqliteOutbox:
         # An account with many due tasks must not hide those of others: its limit and its turn are part of the search.
         sql = (
             "WITH chosen AS (SELECT id FROM outbox WHERE kind = :kind AND due_at <= :now AND account_id NOT IN"
-            " (SELECT value FROM json_each(:excluded)){own_light} ORDER BY due_at, id LIMIT :batch"
+            f" (SELECT value FROM json_each(:excluded)){_IS_OWN} ORDER BY due_at, id LIMIT :batch"
             " /* FOR UPDATE SKIP LOCKED */)"
             " UPDATE outbox SET lease = :lease, due_at = :ends_at, attempts = attempts + 1"
             " WHERE id IN (SELECT id FROM chosen) RETURNING *"
@@ -89,15 +91,14 @@ class SqliteOutbox:
         def claim_tasks(connection: sqlite3.Connection) -> tuple[list[OutboxTask], dict[TaskKind, set[str]]]:
             tasks: list[OutboxTask] = []
             turns: dict[TaskKind, set[str]] = {}
-            for kind in kinds:
-                statement = sql.replace("{own_light}", _OWN_LIGHT.get(kind, ""))
+            for kind in (kind for kind in kinds if kind in due_kinds):
                 running = _running_by_account(connection, kind, now) if max_per_account else Counter[str]()
                 had_a_turn = turns[kind] = set(self._had_a_turn.get(kind, ()))
                 while len(tasks) < limit:
                     at_limit = {account for account, count in running.items() if count >= (max_per_account or limit)}
                     batch = 1 if max_per_account else limit - len(tasks)
                     chosen = {"kind": kind, "excluded": json.dumps([*at_limit | had_a_turn]), "batch": batch}
-                    claimed = [*map(task_from_row, connection.execute(statement, {**values, **chosen}).fetchall())]
+                    claimed = [*map(task_from_row, connection.execute(sql, {**values, **chosen}).fetchall())]
                     tasks += claimed
                     if not max_per_account or not (claimed or had_a_turn):
                         break
@@ -107,7 +108,9 @@ class SqliteOutbox:
                     had_a_turn.update(task.account_id for task in claimed)
             return tasks, turns
 
-        tasks, turns = await self._database.write(claim_tasks, boxes=None if max_per_account else OWN_ROWS)
+        # Where accounts take turns, claims of the same kind wait for each other, by a lock like that of a mailbox.
+        locks = [f"claim {kind}" for kind in due_kinds] if max_per_account else OWN_ROWS
+        tasks, turns = await self._database.write(claim_tasks, boxes=locks)
         self._had_a_turn.update(turns)
         return tasks if max_per_account else sorted(tasks, key=lambda task: task.id)
 
