@@ -1,7 +1,9 @@
-"""`python -m bench.nodes [--only heard,light,primary,cost,keys] [--number N] [--nodes N]`: nodes that share mailboxes.
+"""`python -m bench.nodes [--only heard,light,primary,cost,keys,greeting] [--number N] [--nodes N]`: nodes that share
+mailboxes.
 
 Each node is a real Asterisk with a service; all use one PostgreSQL pair behind haproxy, as in `make scale-lab`, as root
-on Debian. `keys` compares with a lab on SQLite, in turn.
+on Debian. `keys` and `greeting` compare with a lab on SQLite and a folder, in turn. `--store s3 --delay-ms 50`:
+recordings are in an object store (`tests.lab.storage`) that is so far away.
 """
 
 from __future__ import annotations
@@ -9,8 +11,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
+from functools import partial
 from statistics import median
 from time import monotonic
 from typing import Any
@@ -21,6 +24,7 @@ from bench.request_rate import processor_s
 from tests.asterisk.conftest import AdminClient, PhoneUser
 from tests.faults.nodes import NodeSite
 from tests.faults.scenarios import IMMEDIATE_PLAYBACK
+from tests.lab import storage
 from tests.lab.lab import Lab
 from tests.lab.sip_phone import ClipNotHeard
 from tests.lab.sip_phone.speech import speech
@@ -132,7 +136,18 @@ class NodeBench:
         await asyncio.sleep(2)  # What is done behind the calls belongs to them.
 
     async def measure_keys(self) -> None:
-        """From a key to the next sound, with PostgreSQL and with SQLite."""
+        """From a key to the next sound."""
+        rounds = -(-self._number // KEYS_PER_CALL)
+        await self._compare("key to next sound", self._press_keys, rounds)
+
+    async def measure_greeting(self) -> None:
+        """From dialling to a recorded greeting that another node has stored seven seconds before, and at once."""
+        for wait_s in (7.0, 0.0):
+            name = f"dial to a greeting stored elsewhere {wait_s:.0f} s before"
+            await self._compare(name, partial(self._hear_greeting, wait_s=wait_s), self._number)
+
+    async def _compare(self, name: str, act: Callable[[PhoneUser], Awaitable[list[float]]], rounds: int) -> None:
+        """Measure at these nodes and at a lab on SQLite with a data folder, in turn."""
         lab = Lab(self._site.accounts)
         try:
             await asyncio.to_thread(lab.start)
@@ -143,14 +158,26 @@ class NodeBench:
             on_sqlite.create_user_and_box(**IMMEDIATE_PLAYBACK)
             found: tuple[list[float], list[float]] = ([], [])
             async with on_sqlite.phone:
-                for _ in range(-(-self._number // KEYS_PER_CALL)):
+                for _ in range(rounds):
                     for person, times in zip((self.people[2], on_sqlite), found, strict=True):
-                        times += await self._press_keys(person)
+                        times += await act(person)
             admin.close()
         finally:
             lab.stop()
             lab.remove()
-        print(table([Comparison("key to next sound", "ms", *found)], "PostgreSQL", "SQLite"), flush=True)
+        print(table([Comparison(name, "ms", *found)], "nodes", "SQLite, folder"), flush=True)
+
+    async def _hear_greeting(self, person: PhoneUser, wait_s: float) -> list[float]:
+        """Record a greeting elsewhere, wait, and call; gives ms from dialling to its first sound."""
+        person.update_box(check_if_owner=False, skip_greeting=False)  # The owner is a caller here.
+        greeting = person.create_recording("unavailable")
+        await asyncio.sleep(wait_s)
+        dialled_s = monotonic()
+        call = await person.dial(person.number)
+        heard = await call.call.wait_for_clip(greeting)
+        began_s = packet_arrival(call.call, first_sound_s(heard, greeting))
+        await call.hang_up()
+        return [1000 * (began_s - dialled_s)]
 
     async def _press_keys(self, person: PhoneUser) -> list[float]:
         """Save messages, one after another; gives ms from the end of the key to "saved"."""
@@ -173,6 +200,7 @@ MEASUREMENTS: dict[str, Callable[[NodeBench], Coroutine[Any, Any, None]]] = {
     "primary": NodeBench.measure_primary,
     "cost": NodeBench.measure_cost,
     "keys": NodeBench.measure_keys,
+    "greeting": NodeBench.measure_greeting,
 }
 
 
@@ -196,16 +224,19 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(MEASUREMENTS))
     parser.add_argument("--number", type=int, default=99)
     parser.add_argument("--nodes", type=int, default=3)
+    parser.add_argument("--store", choices=storage.STORES, default=storage.STORES[0])
+    parser.add_argument("--delay-ms", type=int, default=0)
     options = parser.parse_args()
     names = [name for name in options.only.split(",") if name]
     if odd := [name for name in names if name not in MEASUREMENTS]:
         parser.error(f"no measurement {odd[0]!r}: --only takes some of {', '.join(MEASUREMENTS)}")
-    site = NodeSite(options.nodes, runs=PEOPLE // options.nodes)
-    try:
-        site.start()
-        asyncio.run(measure(site, names, options.number))
-    finally:
-        site.stop(keep_logs=False)
+    with storage.run_store(options.store, options.delay_ms) as store:
+        site = NodeSite(options.nodes, runs=PEOPLE // options.nodes, store=store)
+        try:
+            site.start()
+            asyncio.run(measure(site, names, options.number))
+        finally:
+            site.stop(keep_logs=False)
 
 
 if __name__ == "__main__":

@@ -192,7 +192,7 @@ class Stores:
     @cached_property
     def recordings(self) -> AudioStore:
         recordings = self.open_recordings()
-        recordings.prepare()
+        recordings.prepare(self.settings.data.folder)  # With recordings elsewhere it has the secrets.
         return recordings
 
     @cached_property

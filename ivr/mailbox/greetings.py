@@ -267,7 +267,7 @@ class GreetingCacheTiming:
     retry_interval_s: float = 60
     """For all, after the object store could not be read."""
     overlap_s: int = 120
-    """How much longer ago a greeting was stored than it is looked for: clocks of nodes differ, and commits take time."""
+    """How far back new ones are looked for: clocks of nodes differ, and commits take time."""
 
 
 class GreetingCache:
@@ -280,7 +280,11 @@ class GreetingCache:
     MAX_DOWNLOADS = 4
 
     def __init__(
-        self, store: MediaStore, recordings: AudioStore, clock: Clock, timing: GreetingCacheTiming = GreetingCacheTiming()
+        self,
+        store: MediaStore,
+        recordings: AudioStore,
+        clock: Clock,
+        timing: GreetingCacheTiming = GreetingCacheTiming(),
     ) -> None:
         self._store = store
         self._recordings = recordings

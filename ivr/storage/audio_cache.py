@@ -87,7 +87,7 @@ class AudioCache:
         return removed
 
     def _files(self) -> Iterator[tuple[bool, float, int, Path]]:
-        """Yield whether each file is a greeting, when it was used last, its size and path; interrupted downloads too."""
+        """Yield for each file, drafts included, whether it is a greeting, when it was used last, and its size."""
         for path in self.folder.glob("*/*/*"):
             with suppress(OSError):
                 status = path.stat()

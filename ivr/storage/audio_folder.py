@@ -65,10 +65,10 @@ class Recordings:
             " anew"
         )
 
-    def prepare(self) -> None:
-        """Create the folders that the first call needs. Raises `StoreError`."""
+    def prepare(self, *data_folders: Path) -> None:
+        """Create the folders that the first call needs, those of `data_folders` too. Raises `StoreError`."""
         try:
-            for parent in dict.fromkeys((self.incoming_folder.parent.parent, self._node_folder)):
+            for parent in dict.fromkeys((*data_folders, self.incoming_folder.parent.parent, self._node_folder)):
                 parent.mkdir(parents=True, exist_ok=True)
                 prepare_state_folder(parent)
             modes = {

@@ -54,6 +54,7 @@ def _run_server(delay_ms: int) -> Iterator[str]:
     """Run the server of the tests in a process of its own; yield its endpoint."""
     command = [sys.executable, "-m", "tests.support.s3_server", str(delay_ms)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin and process.stdout
+        assert process.stdin
+        assert process.stdout
         yield process.stdout.readline().strip()
         process.stdin.close()  # Ends it.

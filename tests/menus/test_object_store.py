@@ -15,6 +15,7 @@ from ivr.health.checks import check_database
 from ivr.health.facts import HealthFacts
 from ivr.mailbox.greetings import GreetingCache
 from ivr.mailbox.mailbox import Mailbox
+from ivr.settings import Settings
 from ivr.storage.data_folder import database_path
 from ivr.storage.records import MediaKind, Message
 from ivr.stores import Stores
@@ -40,6 +41,14 @@ def forget_cache(app: AppFixture, message: Message) -> None:
     """As at a node where nothing of the message is in the cache."""
     for path in app.container.delivery.audio_paths(message):
         path.unlink(missing_ok=True)
+
+
+def test_first_start_of_a_node_creates_the_folder_of_the_secrets(tmp_path: Path, s3_server: S3Server) -> None:
+    folders = {"data": {"folder": tmp_path / "data"}, "node": {"name": "a", "folder": tmp_path / "a"}}
+    stores = Stores(Settings.model_validate({**folders, "audio": s3_server.settings("site")}))
+    _ = stores.recordings
+    assert stores.peppers.current()
+    assert (tmp_path / "data" / "state" / "pepper").exists()
 
 
 async def test_message_is_an_object_and_is_fetched_where_it_is_heard(

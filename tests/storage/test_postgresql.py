@@ -24,6 +24,7 @@ from ivr.storage.postgresql.schema import PostgresqlMigration
 from ivr.storage.postgresql.url import DatabaseUrl
 from ivr.storage.records import Caller, ChangeReason, Folder, Message, RecordingPurpose, Take, TaskKind
 from ivr.storage.sqlite import message_rows
+from ivr.storage.sqlite.counters import ENDPOINTS_SQL
 from ivr.storage.sqlite.database import SqliteDatabase
 from ivr.storage.sqlite.migrations import MIGRATIONS
 from ivr.storage.sqlite.takes import SqliteTakes
@@ -265,6 +266,19 @@ async def test_hot_changes_take_few_round_trips(url: str, tmp_path: Path) -> Non
     with round_trips(app, trace, at_most=2):
         assert len(await app.container.outbox.claim([TaskKind.NEW], 5)) == 2
     app.close()
+
+
+async def test_light_of_a_phone_reads_only_the_counters_of_its_mailboxes(url: str) -> None:
+    with closing(PostgresqlDatabase(DatabaseUrl(url), connections=2)) as database:
+
+        def explain(connection: sqlite3.Connection) -> list[str]:
+            connection.execute("SET LOCAL enable_seqscan = off")  # Of so few rows it reads all.
+            sql = ENDPOINTS_SQL.format("endpoints.user_id IN (?)")
+            return [str(row[0]) for row in connection.execute(f"EXPLAIN {sql}", ("asterisk", "u")).fetchall()]
+
+        plan = "\n".join(await database.write(explain))
+    assert not re.search("Seq Scan on folder_counters", plan), plan
+    assert plan.count("Index Cond: (folder_counters.box_id = boxes.id)") + plan.count("(box_id = ") == 2, plan
 
 
 async def test_messages_of_one_account_do_not_wait_for_each_other(url: str, tmp_path: Path) -> None:

@@ -96,9 +96,7 @@ def used_bytes(connection: sqlite3.Connection, box_id: str, exclude_folder: str 
     return int(row[0])
 
 
-_FOLDER_COUNT_SQL = (
-    "coalesce((SELECT sum(messages) FROM folder_counters WHERE box_id = boxes.id AND folder = '{}'), 0)"
-)
+_FOLDER_COUNT_SQL = "coalesce((SELECT sum(messages) FROM folder_counters WHERE box_id = boxes.id AND folder = '{}'), 0)"
 _BOXES_SQL = (
     "SELECT boxes.id, boxes.account_id, boxes.mailbox, boxes.settings, boxes.deleted_at,"
     " accounts.realm,"
@@ -121,9 +119,10 @@ _USERS_COUNT_SQL = (
     "coalesce((SELECT sum(messages) FROM ({}) AS own JOIN folder_counters ON folder_counters.box_id = own.id"
     " WHERE folder = '{}'), 0)"
 )
-_ENDPOINTS_SQL = (
+ENDPOINTS_SQL = (
     f"SELECT endpoints.name, {_USERS_COUNT_SQL.format(_BOXES_OF_USER_SQL, 'new')} AS new,"
-    f" {_USERS_COUNT_SQL.format(_BOXES_OF_USER_SQL, 'saved')} AS saved FROM endpoints WHERE endpoints.system = ? AND {{}}"
+    f" {_USERS_COUNT_SQL.format(_BOXES_OF_USER_SQL, 'saved')} AS saved FROM endpoints"
+    " WHERE endpoints.system = ? AND {}"
 )
 """The counters are found by mailbox: a join on `IN (...)` reads all of them in PostgreSQL."""
 
@@ -167,16 +166,16 @@ class SqliteMwiCounts:
 
     async def endpoints_of_users(self, system: str, user_ids: Iterable[str]) -> list[EndpointMwiCounts]:
         users = sorted(set(user_ids))
-        sql = _ENDPOINTS_SQL.format(f"endpoints.user_id IN ({_placeholders(users)})")
+        sql = ENDPOINTS_SQL.format(f"endpoints.user_id IN ({_placeholders(users)})")
         return await self._read_endpoints(sql, (system, *users))
 
     async def endpoints(self, system: str, endpoints: Iterable[str]) -> list[EndpointMwiCounts]:
         names = sorted(set(endpoints))
-        sql = _ENDPOINTS_SQL.format(f"endpoints.name IN ({_placeholders(names)})")
+        sql = ENDPOINTS_SQL.format(f"endpoints.name IN ({_placeholders(names)})")
         return await self._read_endpoints(sql, (system, *names))
 
     async def endpoint_page(self, system: str, after: str, limit: int) -> list[EndpointMwiCounts]:
-        sql = f"{_ENDPOINTS_SQL.format('endpoints.name > ?')} ORDER BY endpoints.name LIMIT ?"
+        sql = f"{ENDPOINTS_SQL.format('endpoints.name > ?')} ORDER BY endpoints.name LIMIT ?"
         return await self._read_endpoints(sql, (system, after, limit))
 
     async def _read_boxes(self, where: str, values: tuple[object, ...]) -> list[BoxMwiCounts]:

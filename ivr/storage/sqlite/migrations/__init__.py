@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from ivr.storage.sqlite.migrations import add_message_search, changes, initial, renames
+from ivr.storage.sqlite.migrations import add_message_search, additions, changes, initial, renames
 
 if TYPE_CHECKING:
     from sqlite_utils import Database as Tables
@@ -36,9 +36,9 @@ MIGRATIONS: Mapping[str, Callable[[Tables], None]] = {
     "0020-mailbox-changes": changes.count_mailbox_changes,
     "0021-message-search": add_message_search.index_message_texts,
     "0022-arrivals-by-box": changes.number_arrivals_by_box,
-    "0023-edge-recordings": changes.create_edge_recordings,
-    "0024-published-lights": changes.create_published_lights,
-    "0025-media-by-time": changes.index_media_by_time,
+    "0023-edge-recordings": additions.create_edge_recordings,
+    "0024-published-lights": additions.create_published_lights,
+    "0025-media-by-time": additions.index_media_by_time,
 }
 """The names are stored in existing databases, and therefore never change."""
 ADDITIONS = frozenset({"0023-edge-recordings", "0024-published-lights", "0025-media-by-time"})
