@@ -351,7 +351,7 @@ class Killed(BaseException):
 def inject_crash(step: int, database: Database, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """Kill the service at one of its writes: before the write when `step` is even, after it when odd.
 
-    Return what is set when it was killed, maybe in a task that nobody waits for.
+    Return what is set when it was killed, maybe in a task whose error is not waited for.
     """
     count, is_killed = 0, asyncio.Event()
     write = database.write
