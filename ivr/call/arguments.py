@@ -197,12 +197,9 @@ def _parse_recipients(number: str, account: str) -> dict[str, Any]:
     The part behind @ is the account. "default", which most dialplans for app_voicemail contain, means the account that
     the dialplan gives, if it gives one.
     """
-    first, *others = (_parse_recipient(part, account) for part in number.split("&"))
-    return {
-        "number": first.number,
-        "account": first.account or account,
-        "copies": tuple(other for other in others if other.number),
-    }
+    named = [recipient for part in number.split("&") if (recipient := _parse_recipient(part, account)).number]
+    first, *others = named or [_parse_recipient(number.partition("&")[0], account)]
+    return {"number": first.number, "account": first.account or account, "copies": tuple(others)}
 
 
 def _parse_recipient(part: str, account: str) -> Recipient:

@@ -99,6 +99,58 @@ async def test_box_list_plays_first_greeting_and_delivers_to_all(app: AppFixture
     assert len({message.id for messages in found for message in messages}) == 3
 
 
+NO_BOX = "I am sorry, the person you are calling is not available, and does not have voicemail."
+NO_ACCOUNT = "I am sorry, this phone is not set up for voicemail."
+ENTER_PIN, ENTER_BOX = "Please enter your pin, then press pound.", "Please enter your mailbox number, then press pound."
+LONG, FULL_WIDTH = "1" * 200, "\uff11\uff10\uff10\uff10"
+ODD_NUMBERS = {
+    ("1000", "1000@", "1000@default", "1000@demo", " 1000 ", "1000&", "&1000", "&&1000@default&", "1000&9999",
+     "9999&1000", "1000&1000", "&".join(["1000"] * 200)): ("HANGUP", "SUCCESS", GREETING, ENTER_PIN),
+    ("", " ", "@", "@default", "&", "&&&"): ("NOBOX", "FAILED", NO_BOX, ENTER_BOX),
+    ("9999", "-1", "+1000", "s", "é", FULL_WIDTH, LONG, "../../etc", "1000;x", "a\u202eb", "%s", "'; DROP"): (
+        "NOBOX", "FAILED", NO_BOX, ENTER_PIN),
+    ("1000@nowhere", "1000@default@demo", f"1000@{LONG}", "1000@é"): ("NOACCOUNT", "FAILED", NO_ACCOUNT, NO_ACCOUNT),
+}  # fmt: skip
+"""Numbers of a line; its IVR_STATUS and VMSTATUS, and what is heard first by VoiceMail() and by VoiceMailMain()."""
+ODD_OPTIONS = {
+    ("u", "uuuu", "u" * 200, "uz", "u(", "uu)", "ug(99)", "ug(#)", "ug()", "ug", "ug(nan)", "ug(1e3)", "ud()", "ud",
+     "ud(no such)", "uP", "uU", "ue", "ut(é)", "ut()", "ua(0)", "upr", "ué", f"u{LONG}"): GREETING,
+    ("b", "ub", "bu", "u,b", "u|b", "b(1)b"): BUSY_GREETING,
+    ("", "g", "(", "((", ")", "é", "z" * 200, "S", "p", "d(", "a(0)"): INSTRUCTIONS,
+    ("s", "sss", "s é"): BEEP,
+}  # fmt: skip
+"""Options of a line, and what is heard first. What is no option is left out."""
+
+
+async def test_line_with_any_mailbox_ends_with_a_status_and_a_prompt(app: AppFixture, box: Mailbox) -> None:
+    for numbers, (status, vm_status, for_caller, for_owner) in ODD_NUMBERS.items():
+        for number in numbers:
+            phone = await call_voicemail_app(app, "u", Speak(3000, then="hang-up"), number=number)
+            found = (phone.status, phone.variables_set.get("VMSTATUS"), phone.texts[0])
+            assert found == (status, vm_status, for_caller), number
+            phone = await app.run_call([HangUp(during="enter")], path="check", number=number, options="s")
+            assert phone.texts[0] == for_owner, number
+            assert phone.status in ("HANGUP", "NOACCOUNT"), number
+
+
+async def test_line_with_any_options_leaves_a_message(app: AppFixture, box: Mailbox) -> None:
+    lines = [(options, heard) for group, heard in ODD_OPTIONS.items() for options in group]
+    for options, heard in lines:
+        phone = await call_voicemail_app(app, options, Speak(3000), Press("1", during="To keep"))
+        found = (phone.status, phone.variables_set.get("VMSTATUS"), phone.texts[0])
+        assert found == ("DONE", "SUCCESS", heard), options
+        phone = await app.run_call([HangUp(during="enter")], path="check", number="1000", options=options)
+        assert (phone.status, phone.texts) == ("HANGUP", [ENTER_PIN]), options
+    assert len(await app.messages(box)) == len(lines)
+
+
+async def test_mailbox_that_only_greets_is_a_success(app: AppFixture) -> None:
+    """As VoiceMail() with maxmsg=0."""
+    await app.create_box("1000", announcement_only=True)
+    phone = await call_voicemail_app(app, "u")
+    assert (phone.texts[0], phone.variables_set.get("VMSTATUS")) == (GREETING, "SUCCESS")
+
+
 async def test_full_box_in_list_does_not_block_others(app: AppFixture, box: Mailbox) -> None:
     full = await app.create_box("1001")
     other = await app.create_box("1002")

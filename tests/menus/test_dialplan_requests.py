@@ -8,6 +8,7 @@ import pytest
 
 from ivr.call.arguments import DIALPLAN_REQUESTS
 from ivr.directory.models import Account
+from ivr.menus.dialplan_status import Status
 from ivr.storage.records import AuditQuery, CallQuery, Folder, MediaKind
 from tests.support.app_fixture import AppFixture
 from tests.support.scripted_call import HangUp, Press, ScriptedCall, Silence
@@ -48,6 +49,18 @@ async def test_info_returns_attributes_and_call_hears_nothing(app: AppFixture) -
     assert await app.container.call_store.recent_calls(CallQuery(since=0), 10) == [], (
         "a question about a mailbox is no call"
     )
+
+
+@pytest.mark.parametrize("path", sorted(DIALPLAN_REQUESTS))
+async def test_request_with_odd_arguments_ends_with_a_status(app: AppFixture, path: str) -> None:
+    """Those that ask the caller for something are heard; the dialplan decides what becomes of the others."""
+    await app.create_box(owner=app.alice)
+    long, full_width = "1" * 200, "\uff11\uff10\uff10\uff10"
+    for number in ("", "@", "&", "9999", "-1", "é", full_width, long, "1000@nowhere", "&1000", "../../etc", "a\u202eb"):
+        for word in ("", "é", long, "fullname"):
+            phone = await app.run_call([HangUp(during="enter")], path=path, number=number, attribute=word, message=word)
+            assert phone.status in set(Status) - {Status.ERROR}, (number, word)
+            assert phone.texts or path not in ("authenticate", "directory"), (number, word)
 
 
 async def test_info_of_unknown_or_disabled_mailbox_is_empty_and_exists_is_0(app: AppFixture) -> None:
