@@ -7,6 +7,7 @@
 # make deb: the Debian package, into dist/.   make lock: versions and hashes of the libraries (ARGS=--upgrade: newest).
 # make soak: 2,000 short calls over each transport, 100,000 peers that are not Asterisk (CALLS=50 make soak), ten minutes of all, as root.
 # make sbom: the libraries of the lock file as CycloneDX, dist/sbom.json.
+# make pictures: the pictures of docs/page.md, by Chromium, from an installation with made-up messages; two minutes.
 # make fuzz: 10 minutes of hostile input to every parser (FUZZ_S=60 make fuzz).
 # make moving-in: 40 mailboxes of app_voicemail move while callers leave messages in them, ten minutes (ARGS="--boxes 8"), as root on Debian.
 # make scale-lab: three nodes at a PostgreSQL pair behind haproxy, 1,000 kills (KILLS=20 NODES=2 IVR_SEED=4711), as root on Debian.
@@ -19,7 +20,7 @@ PYTHON ?= $(shell for p in /usr/bin/python3 python3 python3.13 python3.12 python
 PIP = .venv/bin/pip --disable-pip-version-check
 QUIETLY = > .venv/pip.log 2>&1 || { cat .venv/pip.log >&2; exit 1; }
 
-.PHONY: run check test test-all test-install test-packages test-pythons test-object-store deb lock sbom asterisk faults scale-lab moving-in lint sounds bench soak fuzz mutate clean
+.PHONY: run check test test-all test-install test-packages test-pythons test-object-store deb lock sbom asterisk faults scale-lab moving-in lint sounds bench pictures soak fuzz mutate clean
 
 run: .venv/.installed
 	@.venv/bin/ivr demo $(ARGS)
@@ -68,6 +69,9 @@ faults: .venv/.installed-for-tests
 
 scale-lab: .venv/.installed-for-tests
 	.venv/bin/python -m tests.faults --nodes $(or $(NODES),3) --runs $(or $(KILLS),1000)
+
+pictures: .venv/.installed-for-tests
+	.venv/bin/python -m tests.browser.make_pictures docs/pictures
 
 moving-in: .venv/.installed-for-tests
 	.venv/bin/python -m tests.asterisk.side_by_side $(ARGS)

@@ -109,9 +109,11 @@ class InvalidFields(BadInput):
 
     def __init__(self, violations: Violations) -> None:
         self.violations = violations
-        super().__init__(
-            "; ".join(f"{field}: {_describe(rule)}" for field, rules in violations.items() for rule in rules.values())
-        )
+        super().__init__("; ".join(f"{field}: {reason}" for field, reason in self.reasons()))
+
+    def reasons(self) -> list[tuple[str, str]]:
+        """Return the field and the reason of each violation."""
+        return [(field, _describe(rule)) for field, rules in self.violations.items() for rule in rules.values()]
 
 
 def _describe(rule: Mapping[str, object]) -> str:

@@ -100,6 +100,7 @@ class LinkPages:
             address=linked.path,
             notice=translate(f"done_{done}", count=1) if done in ACTIONS else "",
             problem="",
+            is_refresh=False,
         )
 
 

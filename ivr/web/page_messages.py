@@ -26,13 +26,14 @@ class MessagePages:
         self._renderer = renderer
 
     async def show_message(self, request: Request) -> Response:
-        """Show a message. Its folder stays as it is: looking is not hearing."""
+        """Show a message. Its folder stays as it is: looking is not hearing. `part`: "live": only what may change."""
         session = await require_session(request)
         changes = await session.services.live_updates.count_changes([request.path_params["box_id"]])
         session, mailbox, message = await require_message(request)
         notice, problem = outcome_texts(request, message, Translator(session.language))
+        is_refresh = request.query_params.get("part") == "live"
         return await self.render_message(
-            request, session, mailbox, message, notice=notice, problem=problem, changes=changes
+            request, session, mailbox, message, notice=notice, problem=problem, changes=changes, is_refresh=is_refresh
         )
 
     async def render_message(
@@ -46,8 +47,12 @@ class MessagePages:
         problem: str = "",
         status: int = 200,
         changes: int = UNKNOWN,
+        is_refresh: bool = False,
     ) -> Response:
-        """Show a message, with what has just been done. `changes`: of the mailbox, before the message was read."""
+        """Show a message, with what has just been done. `changes`: of the mailbox, before the message was read.
+
+        `is_refresh`: without the player. Chromium frees no page with one that a script has parsed.
+        """
         translate = Translator(session.language)
         return await self._renderer.render(
             request,
@@ -66,6 +71,7 @@ class MessagePages:
             notice=notice,
             problem=problem,
             forwarding=status != 200,
+            is_refresh=is_refresh,
         )
 
     async def call_back(self, request: Request) -> Response:

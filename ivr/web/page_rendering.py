@@ -139,14 +139,19 @@ def add_page_headers(response: Response, nonce: str) -> None:
 
 def explain(error: Exception, translate: Translator) -> str:
     """Return why something was refused: in English what the rules say, in other languages its kind and field."""
-    if translate.language == ENGLISH:
-        return str(error)
+
+    def name_field(path: str) -> str:
+        field = path.partition(".")[0]
+        return translate(FIELD_LABELS[field]).partition(":")[0].rstrip() if field in FIELD_LABELS else field
+
+    is_english = translate.language == ENGLISH
     if isinstance(error, InvalidFields):
-        fields = dict.fromkeys(field.partition(".")[0] for field in error.violations)
-        names = [translate(FIELD_LABELS[field]) if field in FIELD_LABELS else field for field in fields]
+        if is_english:
+            return "; ".join(f"{name_field(path)}: {reason}" for path, reason in error.reasons())
+        names = dict.fromkeys(name_field(path) for path in error.violations)
         return " ".join(translate("value_refused", name=name) for name in names)
     kind = next((text for known, text in KINDS_OF_ERRORS.items() if isinstance(error, known)), "")
-    return translate(kind) if kind else str(error)
+    return translate(kind) if kind and not is_english else str(error)
 
 
 async def read_form(request: Request) -> Mapping[str, list[str]]:

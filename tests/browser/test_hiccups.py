@@ -288,3 +288,28 @@ async def test_stream_that_says_nothing_is_opened_again(site: PageSite, page: An
     await page.clock.run_for(61_000)
     while len(opened) < 2:
         await asyncio.sleep(0.01)
+
+
+async def test_page_of_a_message_needs_no_more_memory_after_many_changes(site: PageSite, page: Any) -> None:
+    message = await site.leave_message("Maria", s=0.5)
+    await page.goto(f"/page/box/{site.box.id}/message/{message.id}")
+    await page.locator("#wave[data-ready]").wait_for()
+    devtools = await page.context.new_cdp_session(page)
+    await devtools.send("Performance.enable")
+    nodes = []
+    for refreshes in (5, 40):
+        await page.evaluate(
+            """(count) => new Promise((resolve) => {
+                 let left = count;
+                 document.addEventListener("page-refreshed", () => {
+                   left -= 1;
+                   if (left > 0) setTimeout(() => document.dispatchEvent(new Event("page-outdated"))); else resolve();
+                 });
+                 document.dispatchEvent(new Event("page-outdated"));
+               })""",
+            refreshes,
+        )
+        await devtools.send("HeapProfiler.collectGarbage")
+        metrics = (await devtools.send("Performance.getMetrics"))["metrics"]
+        nodes.append(next(metric["value"] for metric in metrics if metric["name"] == "Nodes"))
+    assert nodes[1] < nodes[0] + 1000, nodes

@@ -19,6 +19,8 @@ from tests.support.all_commands import command
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")]
+MAX_PICTURE_BYTES = 150_000
 
 
 def rows(document: Path, heading: str) -> list[list[str]]:
@@ -104,6 +106,13 @@ def test_every_command_says_what_it_does() -> None:
 
 
 def test_document_links_resolve() -> None:
-    for page in [ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")]:
+    for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)[^):]*\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} points to {target}"
+
+
+def test_pictures_are_small_and_each_is_shown() -> None:
+    shown = {name for page in PAGES for name in re.findall(r"pictures/([\w.-]+)", page.read_text())}
+    pictures = {path.name: path.stat().st_size for path in (ROOT / "docs" / "pictures").iterdir()}
+    assert set(pictures) == shown
+    assert {name: size for name, size in pictures.items() if size > MAX_PICTURE_BYTES} == {}

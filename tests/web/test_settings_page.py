@@ -140,8 +140,8 @@ async def test_members_of_a_list_that_do_not_exist_yet_are_named_until_they_do(
 
 
 REFUSED = [
-    ({"timezone": "Mars/Olympus"}, "Mars/Olympus"),
-    ({"addresses": "no address"}, "notify_email_addresses"),
+    ({"timezone": "Mars/Olympus"}, "Time zone: 'Mars/Olympus' is not a time zone"),
+    ({"addresses": "no address"}, "Mail address: 'no' is not a mail address"),
     ({"addresses": ",".join(f"a{n}@example.com" for n in range(60))}, "addresses; an administrator may set more"),
     ({"clock": "13h"}, "clock"),
     ({"lists": "801: 1001\n802"}, "My lists"),
