@@ -13,6 +13,8 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
 
@@ -64,8 +66,9 @@ async def create_data(root: Path) -> None:
         app.close()
 
 
-async def measure(options: argparse.Namespace, root: Path) -> None:
-    await create_data(root)
+@asynccontextmanager
+async def serve(root: Path, profile: str | None = None) -> AsyncIterator[tuple[int, int]]:
+    """Run the service with the data folder of `root`. Yields its process id and the port of FastAGI."""
     agi_port, api_port, metrics_port = free_ports(3)
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("IVR_")},
@@ -77,7 +80,7 @@ async def measure(options: argparse.Namespace, root: Path) -> None:
         "IVR_METRICS__PORT": str(metrics_port),
         "IVR_LOG__LEVEL": "info",
     }
-    profiler = ["-m", "cProfile", "-o", options.profile] if options.profile else []
+    profiler = ["-m", "cProfile", "-o", profile] if profile else []
     command = [sys.executable, *profiler, "-m", "ivr", "serve"]
     with (root / "log").open("wb") as log:
         pipe = asyncio.subprocess.PIPE
@@ -85,19 +88,25 @@ async def measure(options: argparse.Namespace, root: Path) -> None:
     try:
         assert service.stdout
         await service.stdout.readline()
+        yield service.pid, agi_port
+    finally:
+        service.send_signal(signal.SIGINT)
+        await service.wait()
+
+
+async def measure(options: argparse.Namespace, root: Path) -> None:
+    await create_data(root)
+    async with serve(root, options.profile) as (process_id, agi_port):
         for kind, by_pin in (("own phone", False), ("PIN", True)):
             costs = []
             for n in range(options.rounds + 1):
-                used = processor_s(service.pid)
+                used = processor_s(process_id)
                 for start in range(0, options.calls, options.at_a_time):
                     chosen = [numbers()[(start + k) % OWNERS] for k in range(options.at_a_time)]
                     await asyncio.gather(*(listen(agi_port, number, by_pin=by_pin) for number in chosen))
                 if n:  # The first round makes the sentences.
-                    costs.append(1000 * (processor_s(service.pid) - used) / options.calls)
+                    costs.append(1000 * (processor_s(process_id) - used) / options.calls)
             print(f"{kind}: {median(costs):.1f} ms of processor time a call ({min(costs):.1f} to {max(costs):.1f})")
-    finally:
-        service.send_signal(signal.SIGINT)
-        await service.wait()
 
 
 def main() -> None:
