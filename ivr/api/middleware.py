@@ -148,7 +148,7 @@ def _override_problem(method: str, named: Collection[str]) -> str:
         return "several methods are named: send one verb"
     if not set(named) <= set(OVERRIDE_METHODS):
         return f"unknown verb: use {', '.join(OVERRIDE_METHODS)}"
-    return "" if method == "POST" else f"a {method} request cannot name another verb: send it as POST"
+    return "" if method == "POST" else f"only POST can name another verb, and this is {method}: send it as POST"
 
 
 class HeadMiddleware:

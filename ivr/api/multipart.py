@@ -121,7 +121,7 @@ class MultipartReader:
                 },
             )
         except FormParserError as error:
-            raise BadInput(f"invalid multipart boundary: {error}") from error
+            raise BadInput(f"invalid multipart boundary, {error}: let the HTTP client set it") from error
 
     async def read(self, chunks: AsyncIterator[bytes]) -> tuple[bytes | None, bool]:
         """Return the JSON text, if any, and whether there was audio.
@@ -133,7 +133,7 @@ class MultipartReader:
                 await asyncio.to_thread(self._parser.write, chunk)
             self._parser.finalize()
         except FormParserError as error:
-            raise BadInput(f"invalid multipart body: {error}") from error
+            raise BadInput(f"invalid multipart body, {error}: let the HTTP client build it") from error
         finally:
             if self._audio_file:
                 self._audio_file.close()

@@ -32,6 +32,8 @@ MAX_BLANKS = 4096
 VERB_NAMES = ("verb", "_method")
 """Members and parameters that name the method; the second is that of web frameworks."""
 HTTP_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+MAX_MEDIA_TYPE = 100
+"""Characters. Errors quote it."""
 FORM_TYPE = "application/x-www-form-urlencoded"
 JSON_TYPES = ("", "application/json", "application/x-json", "text/json")
 
@@ -225,7 +227,7 @@ class BodyStream:
 
 def content_type(request: Request) -> str:
     """Return the media type of the body in lower case, without parameters."""
-    return request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
+    return request.headers.get("content-type", "").split(";", 1)[0].strip().lower()[:MAX_MEDIA_TYPE]
 
 
 async def read_body(request: Request) -> Body:

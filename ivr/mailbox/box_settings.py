@@ -340,6 +340,8 @@ def _violation(error_type: str, context: dict[str, Any], default_message: str) -
             return "type", {"message": "Value must be a list"}
         case "int_parsing" | "int_type" | "int_from_float":
             return "type", {"message": "Value must be an integer"}
+        case "int_parsing_size":
+            return "type", {"message": "Value must be an integer of fewer digits"}
         case "bool_parsing" | "bool_type":
             return "type", {"message": "Value must be true or false"}
         case "string_type":

@@ -155,21 +155,21 @@ class ConsistencyCheck:
         after: str | None = ""
         while after is not None:
             after, messages = await self._store.stored_audio(after, self._limits.messages)
-            missing = 0
-            for message in messages:
-                paths = [self._recordings.message_path(message.account_id, message.recording)]
-                if message.intro_id:
-                    paths.append(self._recordings.media_path(message.account_id, message.intro_id))
-                for path in await asyncio.to_thread(self._recordings.find_missing, paths):
-                    missing += 1
-                    log.error(
-                        "retention.audio_missing",
-                        message=message.message_id,
-                        box=message.box_id,
-                        file=str(path),
-                        remedy="restore the file from a backup, or delete the message",
-                    )
-            yield missing
+            paths = [(self._recordings.message_path(one.account_id, one.recording), one) for one in messages]
+            paths += [
+                (self._recordings.media_path(one.account_id, one.intro_id), one) for one in messages if one.intro_id
+            ]
+            missing = {*await asyncio.to_thread(self._recordings.find_missing, [path for path, _ in paths])}
+            found = [(path, message) for path, message in paths if path in missing]
+            for path, message in found:
+                log.error(
+                    "retention.audio_missing",
+                    message=message.message_id,
+                    box=message.box_id,
+                    file=str(path),
+                    remedy="restore the file from a backup, or delete the message",
+                )
+            yield len(found)
 
     # -- greetings and names that were replaced ----------------------------------------------------------------------
 

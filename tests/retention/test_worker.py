@@ -6,8 +6,11 @@ import asyncio
 import os
 import sqlite3
 import time
+from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import structlog
@@ -20,6 +23,7 @@ from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.retention.consistency_check import DEFAULT_LIMITS, ConsistencyCheck, ScanLimits
 from ivr.retention.rules import ROW_AGE_RULES, RetentionSchedule
 from ivr.retention.worker import RetentionStorage, RetentionWorker
+from ivr.storage.protocols import AudioStore
 from ivr.storage.records import (
     Caller,
     CallRecord,
@@ -451,6 +455,34 @@ async def test_message_without_audio_is_logged_and_kept(app: AppFixture) -> None
     [logged] = [entry for entry in logs if entry["event"] == "retention.audio_missing"]
     assert (logged["message"], logged["file"]) == (message.id, str(audio_path(app, message)))
     assert {m.id for m in await app.messages(box)} == {message.id, whole.id}
+
+
+async def test_audio_of_a_batch_of_messages_is_looked_for_at_once(app: AppFixture) -> None:
+    """An object store lists for each request, and a turn of a thread for each message takes minutes for a million."""
+    batches: list[int] = []
+
+    class CountingStore:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(app.container.recordings, name)
+
+        def find_missing(self, paths: Sequence[Path]) -> list[Path]:
+            batches.append(len(paths))
+            return app.container.recordings.find_missing(paths)
+
+    box = await app.create_box()
+    for _ in range(5):
+        await app.create_message(box)
+    check = ConsistencyCheck(
+        store=app.container.retention_store,
+        directory=app.container.directory,
+        recordings=cast("AudioStore", CountingStore()),
+        settings=app.settings.retention,
+        clock=app.clock,
+        limits=ScanLimits(messages=3),
+    )
+    while await check.run_once(Counter()):
+        pass
+    assert batches == [3, 2]
 
 
 # -- query plans --------------------------------------------------------------
