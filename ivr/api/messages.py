@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -91,6 +92,7 @@ async def list_messages(request: Request, principal: CurrentPrincipal, box: BoxD
 @router.post("/{box_id}/messages", **openapi.CHANGE_MESSAGES)
 async def change_messages(request: Request, principal: CurrentPrincipal, box: BoxDep, body: BodyDep) -> Response:
     """Change the folder of many messages, move them (`source_id` is a string) or copy them (`source_id` is a list)."""
+    await asyncio.sleep(0)  # Ten thousand ids may have been parsed: calls go first.
     check_change(request, body)
     parse_marks(body).reject("messages")
     ids = parse_ids(body) or []
@@ -109,7 +111,7 @@ async def change_messages(request: Request, principal: CurrentPrincipal, box: Bo
     failed = {message_id for message_id, _ in outcome.failed}
     # The results of copying are the copies.
     await audit.record(request, principal, action, box, [id for id in dict.fromkeys(ids) if id not in failed])
-    return success(request, serializers.outcome_document(outcome))
+    return await serializers.outcome_response(request, outcome)
 
 
 @router.delete("/{box_id}/messages", **openapi.DELETE_MESSAGES)
@@ -120,6 +122,7 @@ async def delete_messages(
 
     All messages are deleted only without a body: one that names neither ids nor a folder is a mistake.
     """
+    await asyncio.sleep(0)  # As above.
     reject_unknown_parameters(request)
     ids, folder = parse_ids(body, required=False), parse_folder(request, body)
     if ids is not None and (query.is_narrowed or folder is not None):
@@ -146,7 +149,7 @@ async def delete_messages(
     work = delete_selected() if ids is None else delete(ids)
     outcome = await run_while_connected(request, work)
     await audit.record(request, principal, AuditAction.DELETED, box, outcome.succeeded)
-    return success(request, serializers.outcome_document(outcome))
+    return await serializers.outcome_response(request, outcome)
 
 
 @router.get("/{box_id}/messages/{message_id}", **openapi.GET_MESSAGE)
@@ -186,7 +189,7 @@ async def change_message(request: Request, principal: CurrentPrincipal, box: Box
             raise PreconditionFailed(CHANGED_MEANWHILE)
         if outcome.succeeded:
             audit.record_soon(request, principal, AuditAction.COPIED, box, message.id)
-        return success(request, serializers.outcome_document(outcome))
+        return await serializers.outcome_response(request, outcome)
     changed = await principal.services.mailbox.delivery.transfer(message, recipients, expected_revision=revision)
     audit.record_soon(request, principal, AuditAction.MOVED, box, message.id)
     return success(request, serializers.message_document(changed), revision=document_revision(changed))

@@ -35,6 +35,7 @@ HTTP_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 MAX_MEDIA_TYPE = 100
 """Characters. Errors quote it."""
 FORM_TYPE = "application/x-www-form-urlencoded"
+NO_JSON_MARKS = bytes(set(range(256)) - set(b"[{,:"))  # The others tell how much there is to parse.
 JSON_TYPES = ("", "application/json", "application/x-json", "text/json")
 
 
@@ -76,12 +77,13 @@ def parse_body(raw: bytes, media_type: str) -> Body:
 
 def _parse_json_object(raw: bytes) -> dict[str, Any]:
     # Parsing holds up all calls of the process, for a time that depends on the number of values and not on the bytes.
-    containers = raw.count(b"[") + raw.count(b"{")
-    if containers > MAX_JSON_CONTAINERS or raw.count(b",") > MAX_JSON_VALUES:
+    marks = raw.translate(None, NO_JSON_MARKS)  # One pass over 400 kB.
+    containers = marks.count(b"[") + marks.count(b"{")
+    if containers > MAX_JSON_CONTAINERS or marks.count(b",") > MAX_JSON_VALUES:
         raise BadInput(f"JSON has too many values: send at most {MAX_JSON_CONTAINERS} objects and arrays")
     try:
         document = _JSON.decode(raw.decode(json.detect_encoding(raw), "surrogatepass"))
-        may_exceed_limits = containers > MAX_JSON_DEPTH or raw.count(b":") > MAX_JSON_MEMBERS
+        may_exceed_limits = containers > MAX_JSON_DEPTH or marks.count(b":") > MAX_JSON_MEMBERS
         if may_exceed_limits and _is_too_deep(document):
             raise RecursionError
         if any(mark in raw for mark in (b"\\u", b"\xed", b"\0")):

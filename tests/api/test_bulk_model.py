@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ivr.api import messages, request_body, serializers
 from ivr.errors import IvrError, NotFound
 from ivr.mailbox.bulk import BulkOperations, BulkResult
 from ivr.storage.records import Folder, Message
 from ivr.storage.sqlite.messages import SqliteMessages
+from tests.api.conftest import RestClient
 from tests.support.app_fixture import AppFixture
 
 FOLDERS = ("new", "saved", "deleted")
@@ -122,3 +125,31 @@ async def test_requests_take_turns_to_read_and_a_short_one_does_not_wait_for_a_l
     await asyncio.gather(*(change(f"long {number}", 1000) for number in range(4)), change("short", 5))
     assert most == 1
     assert finished[0] == "short"
+
+
+async def test_long_bulk_request_is_parsed_and_answered_in_steps_that_calls_go_between(
+    rest: RestClient, app: AppFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten thousand ids to parse, look up and answer are never one step of the loop."""
+    box = await app.create_box()
+    ids = [f"201605-{number:032x}" for number in range(10_000)]
+    steps: list[str] = []
+    for module, name in ((request_body, "parse_body"), (messages, "parse_ids"), (serializers, "render_data"),
+                         (serializers, "success")):  # fmt: skip
+        monkeypatch.setattr(module, name, _noting(steps, name, getattr(module, name)))
+    done = asyncio.create_task(rest.request_ok("POST", f"/{box.id}/messages", {"messages": ids, "folder": "saved"}))
+    while not done.done():
+        await asyncio.sleep(0)
+        if steps and steps[-1] != "a call":
+            steps.append("a call")
+    assert len((await done)["data"]["failed"]) == 10_000
+    assert [step for step in steps if step != "a call"] == ["parse_body", "parse_ids", "render_data", "success"]
+    assert steps[1::2] == ["a call"] * (len(steps) // 2), "between any two of them"
+
+
+def _noting(steps: list[str], name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*arguments: Any, **options: Any) -> Any:
+        steps.append(name)
+        return function(*arguments, **options)
+
+    return call
