@@ -94,7 +94,8 @@ def describe_combinations(options: Mapping[str, str], own: Collection[str]) -> l
     notes = []
     has_operator = _plain(options.get("operator", "")) == "yes" and not options.get("exitcontext", "").strip()
     if has_operator and ("operator" in own or "exitcontext" in own):
-        notes.append("operator: set operator_context; the key 0 leads to operator_number there (docs/dialplan.md)")
+        place = "for other lines set operator_context, where it leads to operator_number (docs/dialplan.md)"
+        notes.append(f"operator: the key 0 leads to the extension o of the context of an ivr-voicemail line; {place}")
     if "locale" in own or "language" in own:
         locale = re.split(r"[_.@]", options.get("locale", ""))[0].lower()
         language = re.split(r"[_-]", options.get("language", ""))[0].lower()
