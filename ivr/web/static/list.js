@@ -127,6 +127,11 @@ async function change({ action, ids, done = undone, undo = "", to = "", after = 
   document.dispatchEvent(new Event("page-outdated"));
 }
 
+// Who leaves on the way is asked first: the rest would stay as it is.
+addEventListener("beforeunload", (event) => {
+  if (isChanging) event.preventDefault();
+});
+
 // Returns the ids of a part of the list, and the address of the part behind it, or the problem.
 async function fetchIds(part) {
   const { unreachable } = document.getElementById("content").dataset;
