@@ -166,6 +166,33 @@ async def test_full_disk_of_one_folder_is_found(app: AppFixture, place: str, mon
     assert problem.prevents_storing is (place == "takes"), "what cannot be stored for one account stays in takes"
 
 
+@pytest.mark.parametrize(("change", "command"), [(move_data_folder, "mount -a && "), (replace_data_folder, "")])
+async def test_folder_that_is_another_one_than_the_service_opened_is_a_finding_of_its_own(
+    app: AppFixture, change: Break, command: str
+) -> None:
+    await app.create_box()
+    assert app.container.opened_folder
+    change(app)
+    problems = [one for one in (await report(app)).findings if "moved, deleted or replaced while the s" in one.what]
+    assert [(one.check, one.command) for one in problems] == [("data folder", f"{command}systemctl restart ivr")]
+
+
+async def test_read_only_file_system_is_one_finding_and_not_one_for_each_folder(
+    app: AppFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A chown would not help: it fails there too."""
+    box = await app.create_box()
+    (data_of(app) / box.account_id).mkdir(exist_ok=True)
+    monkeypatch.setattr("ivr.health.folders.is_read_only", lambda _: True)
+    monkeypatch.setattr("ivr.health.folders._is_readable_by_group", lambda *_: False)
+    found = [
+        one for one in run_checks(HealthFacts(folder=data_of(app), now=app.clock.now())) if "read-only" in one.what
+    ]
+    assert [one.check for one in found] == ["data folder"]
+    others = run_checks(HealthFacts(folder=data_of(app), now=app.clock.now()))
+    assert [one.what for one in others if one.check == "recordings" and one.level is Level.PROBLEM] == []
+
+
 async def test_unknown_time_zone_is_reported_for_account_user_and_box(app: AppFixture) -> None:
     await app.create_box("1000", timezone="America/New_York")
     connection = sqlite3.connect(data_of(app) / "state" / "ivr.db")
