@@ -32,9 +32,10 @@ from ivr.backup.writers import (
 from ivr.cli.audit import command_actor, record_afterwards
 from ivr.cli.install import DEFAULT_ASTERISK_USER, DEFAULT_GROUP
 from ivr.cli.support import JsonOption, exit_on_error, format_time, print_document, print_table, require_database
-from ivr.errors import BadInput, ConfigurationError, NotFound
+from ivr.errors import BadInput, ConfigurationError, NotFound, StoreBusy
 from ivr.install.asterisk_start import find_asterisk_start
 from ivr.pepper_files import pepper_path
+from ivr.storage.data_folder import database_path
 from ivr.storage.records import AuditAction
 from ivr.stores import Stores
 
@@ -219,6 +220,8 @@ def restore(
         _refuse_other_stores(stores, RESTORE_COMMANDS)
     folder = data or loaded.data.folder
     root = root.absolute()
+    if config and root == Path("/"):
+        _refuse_to_redirect_service(stores, folder)
     target = RestoreTarget(folder, root, _owners(folder, root, user), with_config=config)
     restoration = Restoration(target, stores.database_files, stores.clock)
     with disk_errors(folder, f"ivr restore {source}"), open_backup(source, snapshot) as (name, entries):
@@ -226,6 +229,16 @@ def restore(
     typer.echo(f"restored {name} to {folder}: {report.manifest.message_count} messages")
     for line in _advice(report, folder, stores.settings.pins.pepper_file):
         typer.echo(line)
+
+
+def _refuse_to_redirect_service(stores: Stores, folder: Path) -> None:
+    """Raise `StoreBusy` if the settings in /etc would name another folder than the one that the service works with."""
+    present = stores.settings.data.folder
+    if folder.absolute() != present and stores.database_files.is_in_use(database_path(present)):
+        raise StoreBusy(
+            f"the service runs on {present}, and the restored settings in /etc would name {folder}: leave /etc alone"
+            " with --no-config, or stop the service (systemctl stop ivr.socket ivr), then restore"
+        )
 
 
 def _advice(report: RestoreReport, folder: Path, configured_pepper: str) -> list[str]:

@@ -56,6 +56,7 @@ OS_ERROR_REMEDIES = {
     errno.EPERM: ": run the command as root, or as the user of the service",
     errno.ENOENT: ": check the path",
     errno.EISDIR: ": name a file",
+    errno.ENOTDIR: ": name a folder",
     errno.ENOSPC: ": free some space, then run the command again",
 }
 

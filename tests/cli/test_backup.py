@@ -134,7 +134,12 @@ def test_restore_is_rejected_while_a_service_runs(site: Site, tmp_path: Path) ->
         site.ivr("backup", str(tmp_path / "backup"))
         done = site.ivr("restore", str(tmp_path / "backup"), "--replace", "--no-config", *as_current_user(), fails=5)
         assert "the service runs on" in done.stderr
+        elsewhere = ["--data", str(tmp_path / "elsewhere"), *as_current_user()]
+        refused = site.ivr("restore", str(tmp_path / "backup"), *elsewhere, fails=5).stderr
+        assert f"the restored settings in /etc would name {tmp_path / 'elsewhere'}: leave /etc alone" in refused
+        assert not (tmp_path / "elsewhere").exists()
         assert site.ivr("box", "list").stdout, "nothing has changed"
+        site.ivr("restore", str(tmp_path / "backup"), "--no-config", *elsewhere)
     site.ivr("restore", str(tmp_path / "backup"), "--replace", "--no-config", *as_current_user())
 
 

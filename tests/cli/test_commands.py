@@ -190,9 +190,12 @@ def test_unknown_box_setting_needs_force(populated_ivr: Ivr, assignment: str, hi
         (["account", "set", "demo", "settings.webhook.urll=https://x.example"], "did you mean settings.webhook.url?"),
         (["user", "set", "alice", "settings.vm_to_email_enable=no"], "did you mean settings.vm_to_email_enabled?"),
         (["user", "create", "ben", "settings.first_nam=Ben"], "did you mean settings.first_name?"),
+        (["box", "set", "1000", "requier_pin=true"], "did you mean require_pin?"),
+        (["box", "create", "1001", "requier_pin=true"], "did you mean require_pin?"),
+        (["box", "set", "1000", "owner=alice"], "the owner is the option --owner NAME"),
     ],
 )
-def test_misspelt_key_of_account_or_user_is_rejected(populated_ivr: Ivr, words: list[str], hint: str) -> None:
+def test_misspelt_key_of_account_user_or_box_is_rejected(populated_ivr: Ivr, words: list[str], hint: str) -> None:
     assert hint in populated_ivr(*words, fails=2).stderr
 
 
