@@ -15,7 +15,7 @@ from ivr.mailbox.box_settings import BoxSettings
 from tests.api.conftest import RestClient, tone
 from tests.conftest import TRIES_ALL
 
-REQUESTS = 200 if TRIES_ALL else 2
+REQUESTS = 40 if TRIES_ALL else 2
 """For each operation."""
 IDS = ("..", "%00", "%2e%2e%2f", "é", "😀", "null", "[object Object]", "-1", "'", '"', "<script>", "a" * 3000, "%ff")
 VALUES: tuple[Any, ...] = (
