@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from ivr.validation.fields import (
@@ -18,6 +18,7 @@ from ivr.validation.fields import (
     bounded,
     is_stored,
     is_switch_for_number,
+    split_items,
 )
 
 Seconds = Annotated[int, Field(ge=0, le=10**7)]
@@ -51,7 +52,7 @@ class NewMessageCallSettings(SettingsDocument):
 
     number: TelephoneNumber | None = None
     disabled: bool | None = None
-    schedule: list[Seconds] | None = None
+    schedule: Annotated[list[Seconds] | None, BeforeValidator(split_items)] = None
     attempts: Annotated[int, Field(ge=0, le=1000)] | None = None
     interval_s: Annotated[int, at_most(10**7)] | None = None
     timeout_s: Seconds | None = None

@@ -5,7 +5,6 @@ Unknown keys are stored and returned unchanged. `pin` is not a field: it is set 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal, get_origin
@@ -25,6 +24,7 @@ from ivr.mailbox.pin_strength import MAX_PIN_LENGTH, MIN_PIN_LENGTH
 from ivr.validation import names
 from ivr.validation.fields import (
     FORMAT_ERROR,
+    LIST_SEPARATORS,
     BoxAlias,
     BoxNumber,
     BoxTimeZone,
@@ -37,10 +37,10 @@ from ivr.validation.fields import (
     MwiTarget,
     Pattern,
     UnixTime,
-    bounded,
     checked,
     format_error,
     is_stored,
+    split_items,
 )
 from ivr.validation.text import mail_template
 
@@ -48,7 +48,6 @@ ID_LENGTH = 32
 Id32 = Annotated[str, StringConstraints(min_length=ID_LENGTH, max_length=ID_LENGTH)]
 RecordingId = Annotated[Id32, checked(names.media_id)]
 MailTemplate = Annotated[str, StringConstraints(min_length=1, max_length=10_000), checked(mail_template)]
-LIST_SEPARATORS = re.compile(r"[,;\s]+")
 LEGACY_ADDRESS_KEY = "notify_email_address"
 """Kazoo's old name of `notify_email_addresses`: one address, or a list."""
 
@@ -215,13 +214,10 @@ class BoxSettings(SettingsDocument):
                 raise format_error(BadInput(f"{user_id!r} is not the id of a user: 'ivr user list' shows the ids"))
         return members
 
-    @field_validator("aliases", "numbers", "copy_to", mode="before")
+    @field_validator("aliases", "numbers", "copy_to", "members", "flags", mode="before")
     @classmethod
     def _split_text(cls, value: object, info: ValidationInfo) -> object:
-        """Accept numbers in one text, as people write them: separated by commas, semicolons or blanks."""
-        bounded(value, info)
-        is_one = isinstance(value, (str, int)) and not isinstance(value, bool)
-        return bounded([item for item in LIST_SEPARATORS.split(str(value)) if item], info) if is_one else value
+        return split_items(value, info)
 
     @field_validator("aliases", "numbers", "copy_to")
     @classmethod
@@ -332,14 +328,12 @@ def _violation(error_type: str, context: dict[str, Any], default_message: str) -
             return "maximum", {"message": f"Value must be at most {context['le']}", "target": context["le"]}
         case str(rule) if rule == FORMAT_ERROR:
             return FORMAT_ERROR, {"message": default_message}
-        case "string_pattern_mismatch":
-            return "wrong_format", {"message": "Value is not of the right format"}
         case "model_type" | "dict_type":
-            return "type", {"message": "Value must be an object"}
+            return "type", {"message": 'Value must be an object: write its keys, as in {"key": "value"}'}
         case "list_type" | "tuple_type":
-            return "type", {"message": "Value must be a list"}
+            return "type", {"message": "Value must be a list: write its items with commas between them, as in a,b"}
         case "int_parsing" | "int_type" | "int_from_float":
-            return "type", {"message": "Value must be an integer"}
+            return "type", {"message": "Value must be an integer: write its digits alone, as in 10"}
         case "int_parsing_size":
             return "type", {"message": "Value must be an integer of fewer digits"}
         case "bool_parsing" | "bool_type":

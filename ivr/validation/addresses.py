@@ -144,6 +144,8 @@ def web_url(text: str) -> str:
         raise BadInput(f"{text!r} is not a URL ({error}): {example}") from error
     if parts.scheme not in ("http", "https"):
         raise BadInput(f"{text!r} is not an http or https URL: {example}")
+    if "@" in parts.netloc:  # Requests go without it, so each would be refused.
+        raise BadInput(f"a URL has no user and no password here: {example}")
     host = parts.hostname or ""
     is_host = ":" in host or ascii_domain(host.rstrip(".")) is not None
     if not is_host or port == 0 or not url.isascii() or not url.isprintable() or " " in url:

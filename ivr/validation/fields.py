@@ -6,6 +6,7 @@ not keep an owner out, so it is passed on as it is. Its readers skip it, as they
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable
 from functools import cache
 from pathlib import Path
@@ -73,7 +74,17 @@ def at_most(limit: int) -> AfterValidator:
 
 END_OF_CALENDAR = 253_370_764_799
 """Unix seconds: the end of the year 9998. A later time has no date in some time zones."""
-UnixTime = Annotated[int, Field(ge=0), at_most(END_OF_CALENDAR)]
+_WHOLE_NUMBER = re.compile(r"\s*[+-]?[0-9]+\s*")
+
+
+def _unix_time(value: Any, info: ValidationInfo) -> Any:
+    """Refuse a date as text: its zone would be a guess."""
+    if isinstance(value, str) and not _WHOLE_NUMBER.fullmatch(value) and not is_stored(info):
+        raise format_error(BadInput(f"{value!r} is no number of seconds since 1970 UTC: write it as 1798761600"))
+    return value
+
+
+UnixTime = Annotated[int, Field(ge=0), at_most(END_OF_CALENDAR), BeforeValidator(_unix_time)]
 NO_NUMBER = "true and false are no numbers: write digits, as in 10"
 
 
@@ -96,6 +107,7 @@ def _types_in(annotation: Any) -> set[Any]:
     return {annotation}.union(*map(_types_in, get_args(annotation))) if isinstance(annotation, Hashable) else set()
 
 
+LIST_SEPARATORS = re.compile(r"[,;\s]+")
 MAX_ITEMS = 250
 MAX_CHARACTERS = 20_000
 
@@ -108,6 +120,13 @@ def bounded(value: Any, info: ValidationInfo) -> Any:
     ):
         raise format_error(BadInput(f"too long: at most {MAX_ITEMS} items, and {MAX_CHARACTERS} characters in all"))
     return value
+
+
+def split_items(value: Any, info: ValidationInfo) -> Any:
+    """Return the items of one text, as people write them: separated by commas, semicolons or blanks."""
+    bounded(value, info)
+    is_one = isinstance(value, (str, int)) and not isinstance(value, bool)
+    return bounded([item for item in LIST_SEPARATORS.split(str(value)) if item], info) if is_one else value
 
 
 def _split_addresses(value: Any, info: ValidationInfo) -> Any:
@@ -146,6 +165,7 @@ MAX_RECIPIENTS = 200
 """Mailboxes that one message of an owner goes to, and members of a list."""
 ListMembers = Annotated[
     list[BoxNumber],
+    BeforeValidator(split_items),
     Field(min_length=1, max_length=MAX_RECIPIENTS),
     AfterValidator(lambda items: [*dict.fromkeys(items)]),
 ]

@@ -123,7 +123,7 @@ async def test_transcription_is_off_by_default(
     [
         {"engine": "command", "command": "false"},
         {"engine": "command", "command": "/no/such/program"},
-        {"engine": "command", "command": "sleep 60 #", "timeout_s": 1},
+        {"engine": "command", "command": "sh -c 'sleep 60'", "timeout_s": 1},
         {"engine": "vosk", "model": "/no/such/model"},
     ],
     ids=["fails", "does not exist", "never ends", "has no model"],

@@ -6,14 +6,18 @@ An import differs in one thing: it creates the mailbox all the same, without wha
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+import httpcore
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from ivr.directory.models import Account
 from ivr.errors import BadInput, InvalidFields
 from ivr.imports import box_import
 from ivr.imports.box_mapping import map_box
@@ -66,7 +70,14 @@ VALUES = {
     "callback_context": st.sampled_from(["from-ivr", " a ", "a b", "a;b", "a,b"]),
     "copy_to": st.sampled_from(["1001", "0042, 0043", "1001;x", "+491", "1001@acme"]),
     "clock": st.sampled_from(["12h", "24h", "24", "24H"]),
+    "media.temporary_until": st.sampled_from(
+        ["0", "1798761600", "253370764800", "-1", "2027-01-01", "31.12.2026", "tomorrow", "1.5", "1e9"]
+    ),
+    "notify.callback.number": st.sampled_from(["2001", "20.12.34.56", "10.0.0.1", "+49 30 123456", "alice", "000"]),
+    "distribution_lists.800": st.sampled_from(["1001,1002", "0042", "1001;x", "1001@acme"]),
+    "notify.callback.schedule": st.sampled_from(["60,300", "60;x", "-1", "10000001", "5m"]),
 }  # fmt: skip
+HOW_TO_WRITE = re.compile(r"write|use |at most|at least|true or false|shows|did you mean|looks like a range")
 NO_TEXTS = ("min_speech_ms", "quota_mb", "max_message_length", "min_pin_length", "skip_greeting")
 
 
@@ -83,16 +94,26 @@ async def clients(app: AppFixture, page_url: str) -> AsyncIterator[tuple[RestCli
     await browser.http.aclose()
 
 
-def reset(key: str) -> dict[str, str | None]:
-    return {key: "box" if key == "name" else None}
+def reset(key: str) -> dict[str, Any]:
+    return parse_assignments([f"{key}={'box' if key == 'name' else 'null'}"])
+
+
+def value_of(box: Mailbox, key: str) -> Any:
+    """Return a setting of a mailbox; the keys of a nested one have dots between them."""
+    value: Any = to_document(box.settings)
+    for name in key.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 async def stored_by_document(app: AppFixture, box: Mailbox, document: Mapping[str, Any], key: str) -> Any:
+    await app.container.boxes.patch(await app.container.boxes.get(box.id), reset(key))
     try:
-        changed = await app.container.boxes.patch(await app.container.boxes.get(box.id), {**reset(key), **document})
-    except (BadInput, InvalidFields):
+        changed = await app.container.boxes.patch(await app.container.boxes.get(box.id), document)
+    except (BadInput, InvalidFields) as error:
+        assert HOW_TO_WRITE.search(str(error)), f"{document} is refused without how to write it: {error}"
         return REJECTED
-    return to_document(changed.settings).get(key)
+    return value_of(changed, key)
 
 
 async def plan_of(app: AppFixture, people: PeopleFile) -> Plan:
@@ -105,7 +126,7 @@ async def stored_by_file(app: AppFixture, box: Mailbox, key: str, people: People
     if people.errors or plan.errors:
         return REJECTED
     await app.container.provisioning.apply(plan)
-    return to_document((await app.container.boxes.get(box.id)).settings).get(key)
+    return value_of(await app.container.boxes.get(box.id), key)
 
 
 async def stored_by_import(app: AppFixture, box: Mailbox, key: str, value: object) -> Any:
@@ -119,6 +140,14 @@ async def stored_by_import(app: AppFixture, box: Mailbox, key: str, value: objec
     stored = await stored_by_file(app, box, key, PeopleFile(rows=[row]))
     assert stored != REJECTED
     return REJECTED if any(note.text.startswith(key) for note in mapped.notes) else stored
+
+
+def nested(key: str, value: object) -> dict[str, Any]:
+    """Return a document with `value` at `key`, whose parts have dots between them."""
+    for name in reversed(key.split(".")):
+        value = {name: value}
+    assert isinstance(value, dict)
+    return value
 
 
 def in_quotes(text: str) -> str:
@@ -137,11 +166,15 @@ async def test_value_of_a_mailbox_is_stored_alike_by_every_way_in(
     by_command = await stored_by_document(app, box, parse_assignments([f"{key}={text}"]), key)
     is_text = key not in NO_TEXTS  # Numbers and switches are no texts in JSON and YAML.
     if is_text:
-        assert await stored_by_document(app, box, {key: text}, key) == by_command
-    yaml = f"boxes: [{{mailbox: '1000', {key}: {json.dumps(text, ensure_ascii=False) if is_text else text}}}]"
+        assert await stored_by_document(app, box, nested(key, text), key) == by_command
+    *parents, name = key.split(".")
+    value = f"{name}: {json.dumps(text, ensure_ascii=False) if is_text else text}"
+    for parent in reversed(parents):
+        value = f"{parent}: {{{value}}}"
+    yaml = f"boxes: [{{mailbox: '1000', {value}}}]"
     assert await stored_by_file(app, box, key, parse_yaml(yaml)) == by_command
     assert await stored_by_file(app, box, key, parse_csv(f"mailbox,box.{key}\n1000,{in_quotes(text)}\n")) == by_command
-    if key != "name":  # An import makes a name of whatever there is.
+    if key != "name" and not parents:  # An import makes a name of whatever there is, and leaves out what does not fit.
         document = parse_assignments([f"{key}={text}"])
         assert await stored_by_import(app, box, key, document[key]) == by_command
     if by_command != REJECTED:
@@ -234,7 +267,7 @@ async def test_value_of_a_mailbox_is_stored_alike_by_rest(
     await app.container.boxes.patch(await app.container.boxes.get(box.id), reset(key))
     sent = await rest.request("PATCH", f"/{box.id}", document)
     changed = await app.container.boxes.get(box.id)
-    assert (to_document(changed.settings).get(key) if sent.is_success else REJECTED) == by_command
+    assert (value_of(changed, key) if sent.is_success else REJECTED) == by_command
 
 
 @OVER_HTTP
@@ -262,8 +295,33 @@ async def test_value_of_a_mailbox_is_stored_alike_by_page(
         await browser.sign_in_by_pin()
     await browser.open(settings_path(box))
     await browser.send(settings_path(box), **{**form_of(browser.page.text), field: text})
-    stored = to_document((await app.container.boxes.get(box.id)).settings).get(key)
+    stored = value_of(await app.container.boxes.get(box.id), key)
     assert (stored if browser.page.status_code == 200 else REJECTED) == by_command
+
+
+URLS = st.sampled_from(
+    ["https://crm.example/hook", "HTTPS://CRM.example", "crm.example", "https://ann:1379@crm.example/", "https://@x",
+     "https://x.example:99999", "https:///hook", "https://a b.example", "ftp://x.example", "https://b\u00fccher.example",
+     "https://a.example,https://b.example", "https://[::1", "https://x..example", "  https://crm.example  "]
+) | st.from_regex(r"https?:/?/?[a-z0-9.:@/?#%_-]{0,12}", fullmatch=True)  # fmt: skip
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(url=URLS)
+async def test_url_of_a_webhook_is_accepted_alike_and_can_be_requested(app: AppFixture, url: str) -> None:
+    yaml = json.dumps({"accounts": [{"name": "demo", "settings": {"webhook": {"url": url}}}]})
+    plan = await plan_of(app, parse_yaml(yaml))
+    try:
+        account = Account.model_validate({"name": "demo", **parse_assignments([f"settings.webhook.url={url}"])})
+    except ValidationError as error:
+        assert HOW_TO_WRITE.search(str(error))
+        assert plan.errors
+        return
+    accepted = str(account.webhook_url)
+    assert httpcore.URL(accepted).host
+    assert "@" not in accepted.partition("//")[2].partition("/")[0], "which no request would carry"
+    planned = [changed.webhook_url for changed in plan.changed_accounts.values()]
+    assert planned == [accepted] or "is not a public address" in plan.errors[0].message
 
 
 async def test_mailbox_of_another_system_is_imported_without_the_settings_that_do_not_fit(app: AppFixture) -> None:
