@@ -144,7 +144,8 @@ async def test_node_with_newer_code_migrates_while_another_node_goes_on(postgres
 
 
 class BreakingUrl(DatabaseUrl):
-    """An address whose connections break in their next commit, if `breaks` says so: "before" or "after" the server."""
+    """An address whose connections break in their next commit, if `breaks` says so: "before" or "after" the server has
+    committed, or "unnoticed": after it, and libpq has not seen the end of the connection yet."""
 
     breaks: str = ""
     asks = True
@@ -156,20 +157,21 @@ class BreakingUrl(DatabaseUrl):
 
         class Connection(psycopg.Connection[Any]):
             def execute(self, query: Any, *values: Any, **options: Any) -> psycopg.Cursor[Any]:
-                if query == "COMMIT" and url.breaks in ("before", "after"):
-                    if url.breaks == "after":
+                if query == "COMMIT" and url.breaks in ("before", "after", "unnoticed"):
+                    if url.breaks != "before":
                         super().execute(query)
                         with self.pipeline():
                             pass  # Waits for the server.
+                    if url.breaks != "unnoticed":
+                        self.close()
                     url.breaks = "broken"
-                    self.close()
                     raise psycopg.OperationalError("server closed the connection unexpectedly")
                 return super().execute(query, *values, **options)
 
         return Connection.connect(psycopg.conninfo.make_conninfo(**self._options), autocommit=True)
 
 
-@pytest.mark.parametrize("breaks", ["before", "after"])
+@pytest.mark.parametrize("breaks", ["before", "after", "unnoticed"])
 async def test_change_whose_commit_breaks_happens_once(url: str, breaks: str) -> None:
     address = BreakingUrl(url)
     with closing(PostgresqlDatabase(address, connections=2)) as database:

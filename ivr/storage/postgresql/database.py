@@ -25,7 +25,13 @@ from ivr.errors import StoreError, StoreUnsure
 from ivr.precedence import is_background
 from ivr.storage.database import OWN_ROWS, Transaction
 from ivr.storage.postgresql.connection import PostgresqlConnection
-from ivr.storage.postgresql.error_translation import TRANSIENT, is_lost, is_outdated_plan, translate_postgresql_error
+from ivr.storage.postgresql.error_translation import (
+    TRANSIENT,
+    is_lost,
+    is_outdated_plan,
+    may_be_committed,
+    translate_postgresql_error,
+)
 from ivr.storage.postgresql.schema import prepare_schema, read_applied, verify_schema
 from ivr.storage.postgresql.url import DatabaseUrl
 
@@ -179,7 +185,7 @@ class PostgresqlDatabase:
                     connection.driver.execute("COMMIT")
                 break
             except (psycopg.Error, sqlite3.Error) as error:
-                if xact_id and is_lost(error, connection.driver):
+                if xact_id and may_be_committed(error, connection.driver):
                     self._forget(connection)
                     log.warning("database.commit.unsure", transaction=xact_id, error=str(error))
                     if self._ask_fate(xact_id):

@@ -69,6 +69,17 @@ def is_lost(error: Exception, connection: psycopg.Connection[object]) -> bool:
     return connection.closed or connection.broken or isinstance(error, errors.AdminShutdown | errors.CrashShutdown)
 
 
+def may_be_committed(error: Exception, connection: psycopg.Connection[object]) -> bool:
+    """Return whether a transaction whose COMMIT was sent may have happened in spite of this error.
+
+    It has not if the server has refused one of its statements, and still answers. Other errors are those of libpq, which
+    may notice later that the connection is lost.
+    """
+    cause = error.__cause__ if isinstance(error, sqlite3.Error) else error
+    is_refused = isinstance(cause, psycopg.Error) and cause.sqlstate is not None
+    return is_lost(error, connection) or not is_refused
+
+
 def is_outdated_plan(error: Exception) -> bool:
     """Return whether a newer service has added a column to what a prepared statement returns."""
     return isinstance(error, errors.FeatureNotSupported) and "cached plan" in str(error)
