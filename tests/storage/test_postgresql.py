@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from ivr.errors import MigrationRequired, SettingsError, StoreBusy, StoreError, StoreUnsure
 from ivr.storage.database import OWN_ROWS
 from ivr.storage.postgresql.connection import ROW_NUMBER
-from ivr.storage.postgresql.database import PostgresqlDatabase
+from ivr.storage.postgresql.database import DatabasePatience, PostgresqlDatabase
 from ivr.storage.postgresql.schema import PostgresqlMigration
 from ivr.storage.postgresql.url import DatabaseUrl
 from ivr.storage.records import Caller, ChangeReason, Folder, Message, RecordingPurpose, Take, TaskKind
@@ -183,12 +183,32 @@ async def test_change_whose_commit_breaks_happens_once(url: str, breaks: str) ->
 
 async def test_commit_that_no_server_knows_of_is_not_called_undone(url: str) -> None:
     address = BreakingUrl(url)
-    with closing(PostgresqlDatabase(address, connections=2, unsure_s=0.3)) as database:
+    with closing(PostgresqlDatabase(address, connections=2, patience=DatabasePatience(unsure_s=0.3))) as database:
         address.breaks, address.asks = "after", False
         with pytest.raises(StoreUnsure, match="may have happened or not"):
             await database.write(insert("a"), boxes=OWN_ROWS)
         address.asks = True
         assert await database.read(fetch_count(database)) == 1
+
+
+async def test_lock_that_another_program_holds_is_told_and_nothing_waits_for_ever(
+    postgresql: PostgresqlServer, url: str
+) -> None:
+    with (
+        closing(
+            PostgresqlDatabase(DatabaseUrl(url), connections=2, patience=DatabasePatience(lock_timeout_ms=200))
+        ) as database,
+        postgresql.connect(url.partition("?")[0].rpartition("/")[2]) as other,
+    ):
+        with other.transaction():
+            other.execute("LOCK TABLE arrival_sequences IN ACCESS EXCLUSIVE MODE")
+            with pytest.raises(
+                StoreBusy, match=r"holds a lock in PostgreSQL for too long .*: find it, and end it: SELECT"
+            ):
+                await database.write(insert("a"), boxes=OWN_ROWS)
+            with pytest.raises(StoreBusy):
+                await database.read(fetch_count(database))
+        assert await database.write(insert("a"), boxes=OWN_ROWS) == 1
 
 
 async def test_connections_that_the_server_ends_are_replaced(postgresql: PostgresqlServer, url: str) -> None:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import psycopg
@@ -55,12 +56,21 @@ _LOCK_BOX = f"SELECT pg_advisory_xact_lock({BOX_SPACE}, hashtext(%s))"
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class DatabasePatience:
+    """How long a change waits."""
+
+    unsure_s: float = 15
+    """If the connection breaks in a commit, the server is asked for so long what has become of it."""
+    lock_timeout_ms: int = 5000
+    """For a lock of another transaction, as with SQLite."""
+
+
 class PostgresqlDatabase:
     """The database of `url`. `connections`: of this process at most, half of them for calls, half for requests.
 
     `on_empty()`: called if it has never had an account, and raises `StoreError` if it must not be used then.
-    `on_write(seconds)`: called in a thread with the time from the request of a change to its commit. If the
-    connection breaks in a commit, the server is asked for `unsure_s` seconds what has become of it.
+    `on_write(seconds)`: called in a thread with the time from the request of a change to its commit.
     """
 
     def __init__(
@@ -68,13 +78,13 @@ class PostgresqlDatabase:
         url: DatabaseUrl,
         *,
         connections: int = 16,
-        unsure_s: float = 15,
+        patience: DatabasePatience = DatabasePatience(),
         monotonic: Callable[[], float] = time.monotonic,
         on_write: Callable[[float], None] = lambda _: None,
         on_empty: Callable[[], None] = lambda: None,
     ) -> None:
         self._url = url
-        self._unsure_s = unsure_s
+        self._patience = patience
         self._monotonic = monotonic
         self._on_write = on_write
         self._local = threading.local()
@@ -123,8 +133,8 @@ class PostgresqlDatabase:
                 applied = await self.write(change_no_row, boxes=OWN_ROWS)
         except TimeoutError:
             raise StoreError(
-                f"PostgreSQL does not answer ({self._url}; no answer within {VERIFY_TIMEOUT_S} s): start it, or correct"
-                " database.url"
+                f"PostgreSQL does not answer ({self._url}; no answer within {VERIFY_TIMEOUT_S} s): start it, correct"
+                " database.url, or end what holds a lock: SELECT * FROM pg_stat_activity WHERE state <> 'idle'"
             ) from None
         verify_schema(self._url, applied)
 
@@ -224,7 +234,7 @@ class PostgresqlDatabase:
 
     def _ask_fate(self, xact_id: str) -> bool:
         """Ask the server, or its successor, whether a transaction was committed."""
-        ends_at = time.monotonic() + self._unsure_s
+        ends_at = time.monotonic() + self._patience.unsure_s
         while time.monotonic() < ends_at:
             with suppress(psycopg.Error, StoreError):
                 row = self._connection().driver.execute("SELECT pg_xact_status(%s::xid8)", (xact_id,)).fetchone()
@@ -260,6 +270,7 @@ class PostgresqlDatabase:
 
     def _connect(self) -> PostgresqlConnection:
         connection = PostgresqlConnection(self._url.connect())
+        connection.driver.execute(f"SET lock_timeout = {self._patience.lock_timeout_ms:d}".encode())
         self._connections.add(connection)
         return connection
 

@@ -8,12 +8,13 @@ import sqlite3
 import psycopg
 from psycopg import errors
 
-from ivr.errors import DiskFull, StoreError
+from ivr.errors import DiskFull, StoreBusy, StoreError
 
-TRANSIENT = (errors.SerializationFailure, errors.DeadlockDetected, errors.LockNotAvailable)
+TRANSIENT = (errors.SerializationFailure, errors.DeadlockDetected)
 """The transaction was rolled back, and may succeed when it is repeated."""
 _PRIMARY = "name the primary, or all servers with target_session_attrs=read-write"
 _PERMISSION = "make its user the owner of the database: ALTER DATABASE name OWNER TO user"
+_LOCK = "find it, and end it: SELECT pid, pg_blocking_pids(pid), query FROM pg_stat_activity WHERE state <> 'idle'"
 _BY_CLASS: tuple[tuple[type[psycopg.Error], str, str], ...] = (
     (errors.InsufficientPrivilege, "PostgreSQL refuses a statement", _PERMISSION),
     (errors.ReadOnlySqlTransaction, "PostgreSQL is a read-only standby", _PRIMARY),
@@ -53,6 +54,8 @@ def translate_postgresql_error(error: Exception, where: str = "", source: str = 
     details = "; ".join(filter(None, (where, text)))
     if isinstance(error, errors.DiskFull):
         return DiskFull(f"the disk of PostgreSQL is full ({details}): free space there")
+    if isinstance(error, errors.LockNotAvailable):
+        return StoreBusy(f"another transaction holds a lock in PostgreSQL for too long ({details}): {_LOCK}")
     for kind, what, remedy in _BY_CLASS:
         if isinstance(error, kind):
             return StoreError(f"{what} ({details}): {remedy}")
@@ -72,8 +75,8 @@ def is_lost(error: Exception, connection: psycopg.Connection[object]) -> bool:
 def may_be_committed(error: Exception, connection: psycopg.Connection[object]) -> bool:
     """Return whether a transaction whose COMMIT was sent may have happened in spite of this error.
 
-    It has not if the server has refused one of its statements, and still answers. Other errors are those of libpq, which
-    may notice later that the connection is lost.
+    It has not if the server has refused one of its statements, and still answers. Other errors are those of libpq,
+    which may notice later that the connection is lost.
     """
     cause = error.__cause__ if isinstance(error, sqlite3.Error) else error
     is_refused = isinstance(cause, psycopg.Error) and cause.sqlstate is not None
