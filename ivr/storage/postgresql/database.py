@@ -133,8 +133,8 @@ class PostgresqlDatabase:
                 applied = await self.write(change_no_row, boxes=OWN_ROWS)
         except TimeoutError:
             raise StoreError(
-                f"PostgreSQL does not answer ({self._url}; no answer within {VERIFY_TIMEOUT_S} s: it is away, or a lock is"
-                " held): start it, or correct database.url"
+                f"PostgreSQL does not answer ({self._url}; no answer within {VERIFY_TIMEOUT_S} s: it is away, or a"
+                " lock is held): start it, or correct database.url"
             ) from None
         verify_schema(self._url, applied)
 
