@@ -279,6 +279,15 @@ def test_kernel_that_cannot_restrict_decoders_is_reported(doctor: DoctorFixture)
     doctor.change_host(missing_protection=lambda: "other files: the kernel has no Landlock")
     what = "a hostile upload that takes ffmpeg over is not kept from other files"
     doctor.assert_finding(what, "kernel with Landlock", Level.WARNING)
+    [finding] = [one for one in doctor.problems() if what in one.what]
+    assert finding.command == "apt install linux-image-$(dpkg --print-architecture)"
+
+
+def test_object_store_without_space_is_reported_with_what_frees_some(doctor: DoctorFixture) -> None:
+    doctor.change_host(find_audio_error=lambda _: "s3://ivr has no space left: free space in the object store")
+    doctor.assert_finding("s3://ivr has no space left", "free space in the object store; this deletes")
+    [finding] = [one for one in doctor.problems() if one.check == "audio store"]
+    assert finding.command == "ivr purge --yes"
 
 
 def test_missing_ffmpeg_is_reported(doctor: DoctorFixture) -> None:
