@@ -227,7 +227,8 @@ def restore(
     with disk_errors(folder, f"ivr restore {source}"), open_backup(source, snapshot) as (name, entries):
         report = restoration.run(entries, command_actor(), replace=replace)
     typer.echo(f"restored {name} to {folder}: {report.manifest.message_count} messages")
-    for line in _advice(report, folder, stores.settings.pins.pepper_file):
+    is_trial = not config and folder.absolute() != loaded.data.folder
+    for line in _advice(report, folder, loaded.pins.pepper_file, is_trial=is_trial):
         typer.echo(line)
 
 
@@ -241,7 +242,7 @@ def _refuse_to_redirect_service(stores: Stores, folder: Path) -> None:
         )
 
 
-def _advice(report: RestoreReport, folder: Path, configured_pepper: str) -> list[str]:
+def _advice(report: RestoreReport, folder: Path, configured_pepper: str, *, is_trial: bool) -> list[str]:
     lines = list(report.changes)
     has_pepper = f"{DATA_PREFIX}pepper" in report.manifest.files
     if not has_pepper:
@@ -258,6 +259,8 @@ def _advice(report: RestoreReport, folder: Path, configured_pepper: str) -> list
         lines.append(
             f"the backup was taken by version {report.manifest.version}, this is {__version__}: run ivr install"
         )
+    if is_trial:
+        return [*lines, f"look at it: IVR_DATA__FOLDER={shlex.quote(str(folder))} ivr box list"]
     return [*lines, "now: asterisk -rx 'dialplan reload'; systemctl start ivr; ivr doctor"]
 
 

@@ -139,7 +139,9 @@ def test_restore_is_rejected_while_a_service_runs(site: Site, tmp_path: Path) ->
         assert f"the restored settings in /etc would name {tmp_path / 'elsewhere'}: leave /etc alone" in refused
         assert not (tmp_path / "elsewhere").exists()
         assert site.ivr("box", "list").stdout, "nothing has changed"
-        site.ivr("restore", str(tmp_path / "backup"), "--no-config", *elsewhere)
+        trial = site.ivr("restore", str(tmp_path / "backup"), "--no-config", *elsewhere)
+        assert f"look at it: IVR_DATA__FOLDER={tmp_path / 'elsewhere'} ivr box list" in trial.stdout
+        assert "systemctl" not in trial.stdout
     site.ivr("restore", str(tmp_path / "backup"), "--replace", "--no-config", *as_current_user())
 
 
