@@ -92,7 +92,7 @@ function post(address, body, { isFollowed, attempt }) {
   else headers["Content-Type"] = body.type || "application/octet-stream";
   if (!isFollowed) headers["X-Address-Only"] = "1";
   if (attempt) headers["X-Attempt"] = attempt;
-  const signal = AbortSignal.timeout(MAX_WAIT_MS + (body.size ?? 0) / SLOWEST_BYTES_PER_MS);
+  const signal = AbortSignal.timeout?.(MAX_WAIT_MS + (body.size ?? 0) / SLOWEST_BYTES_PER_MS);
   return fetch(address, { method: "POST", body, headers, signal });
 }
 

@@ -39,7 +39,7 @@ function tryAgain() {
 }
 
 async function fetchPage() {
-  const response = await fetch(page ?? location.href, { signal: AbortSignal.timeout(MAX_WAIT_MS) });
+  const response = await fetch(page ?? location.href, { signal: AbortSignal.timeout?.(MAX_WAIT_MS) });
   if (response.redirected) return hasUnsent() ? notice.replaceChildren(sessionEnded()) : location.reload();
   if (response.status === 404 && page) notice.textContent = gone;
   if (response.status >= 500) throw new Error(response.statusText);
@@ -70,7 +70,7 @@ async function replaceRows(list, fresh) {
     const more = fresh.querySelector("[data-more]");
     if (!more) break;
     const holder = document.createElement("ul");
-    const response = await fetch(`${more.getAttribute("href")}&part=1`, { signal: AbortSignal.timeout(MAX_WAIT_MS) });
+    const response = await fetch(`${more.getAttribute("href")}&part=1`, { signal: AbortSignal.timeout?.(MAX_WAIT_MS) });
     if (!response.ok || response.redirected) throw new Error(response.statusText); // No rows, but a page.
     holder.innerHTML = await response.text();
     more.parentElement.replaceWith(...holder.children);
