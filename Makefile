@@ -10,7 +10,7 @@
 # make pictures: the pictures of docs/page.md, by Chromium, from an installation with made-up messages; two minutes.
 # make fuzz: 10 minutes of hostile input to every parser (FUZZ_S=60 make fuzz).
 # make moving-in: 40 mailboxes of app_voicemail move while callers leave messages in them, ten minutes (ARGS="--boxes 8"), as root on Debian.
-# make scale-lab: three nodes at a PostgreSQL pair behind haproxy, 1,000 kills (KILLS=20 NODES=2 IVR_SEED=4711), as root on Debian.
+# make scale-lab: three nodes at a PostgreSQL pair behind haproxy, 1,000 kills (KILLS=20 NODES=2 STORE=s3 IVR_SEED=4711), as root on Debian.
 # make faults: 200 crashes in the middle of calls (RUNS=20 IVR_SEED=4711 make faults), as root on Debian.
 
 # The system's Python if it is new enough: on a real Asterisk another user runs the service and needs it too.
@@ -68,7 +68,7 @@ faults: .venv/.installed-for-tests
 	.venv/bin/python -m tests.faults --runs $(or $(RUNS),200)
 
 scale-lab: .venv/.installed-for-tests
-	.venv/bin/python -m tests.faults --nodes $(or $(NODES),3) --runs $(or $(KILLS),1000)
+	.venv/bin/python -m tests.faults --nodes $(or $(NODES),3) --runs $(or $(KILLS),1000) --store $(or $(STORE),folder)
 
 pictures: .venv/.installed-for-tests
 	.venv/bin/python -m tests.browser.make_pictures docs/pictures

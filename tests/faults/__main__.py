@@ -4,6 +4,7 @@ IVR_SEED is the seed too. Each lab has an Asterisk, a service and people of its 
 after another. `--only N` makes one run again.
 
 With `--nodes N` there is one lab of N nodes that share their mailboxes (`nodes.py`); each run has a call at each node.
+`--store s3` or `seaweedfs`: their recordings are in an object store, not in a folder that all see.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tests.asterisk.conftest import AdminClient
 from tests.faults import database_pair
 from tests.faults.nodes import NodeRun, NodeRunPlan, NodeSite
 from tests.faults.run import FaultRun, RunPlan
+from tests.lab import storage
 from tests.lab.asterisk_config import SipAccount
 from tests.lab.asterisk_root import AsteriskUnavailable, unavailable_reason
 from tests.lab.lab import RIVALS, Lab
@@ -43,6 +45,7 @@ def main() -> int:
     parser.add_argument("--share", type=int, default=None, help=argparse.SUPPRESS)
     parser.add_argument("--only", type=int, default=None)
     parser.add_argument("--nodes", type=int, default=0, help="nodes that share the mailboxes")
+    parser.add_argument("--store", choices=storage.STORES, default=storage.STORES[0])
     options = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # All end labs as Ctrl-C does.
         signal.signal(number, signal.default_int_handler)
@@ -52,7 +55,7 @@ def main() -> int:
     if options.nodes:
         numbers = range(options.runs) if options.only is None else [options.only]
         plans = [NodeRunPlan.generate(number, options.seed, options.nodes) for number in numbers]
-        return run_nodes(plans, options.nodes)
+        return run_nodes(plans, options.nodes, options.store)
     if options.only is not None:
         return asyncio.run(run_one_lab([RunPlan.generate(options.only, options.seed)], options.transport))
     if options.share is not None:
@@ -100,20 +103,21 @@ async def run_one_lab(plans: list[RunPlan], transport: str) -> int:
     return int(failed > 0)
 
 
-def run_nodes(plans: list[NodeRunPlan], nodes: int) -> int:
+def run_nodes(plans: list[NodeRunPlan], nodes: int, store: str) -> int:
     """Make these runs with several nodes; gives the exit code."""
     began, failed = time.monotonic(), 0
     print(f"{len(plans)} kills with {nodes} nodes, seed {plans[0].seed} (again: IVR_SEED={plans[0].seed})", flush=True)
     for part in (plans[at : at + RUNS_OF_A_SITE] for at in range(0, len(plans), RUNS_OF_A_SITE)):
-        failed += run_site(part, nodes)
+        with storage.run_store(store) as settings:
+            failed += run_site(part, nodes, settings)
     result = f"{failed} FAILED" if failed else "nothing was lost"
     print(f"{len(plans)} kills with {nodes} nodes in {time.monotonic() - began:.0f} s: {result}")
     return int(failed > 0)
 
 
-def run_site(plans: Sequence[NodeRunPlan], nodes: int) -> int:
+def run_site(plans: Sequence[NodeRunPlan], nodes: int, store: Mapping[str, str]) -> int:
     """Make these runs at one site; gives how many have failed."""
-    site = NodeSite(nodes, runs=len(plans))
+    site = NodeSite(nodes, runs=len(plans), store=store)
     keep_logs = True
     try:
         site.start()
