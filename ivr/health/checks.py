@@ -26,6 +26,8 @@ DATABASE_FILES = (DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm")
 LOST = "but there are recordings, such as"
 UNSEEN = ", and whether there are recordings cannot be seen: "
 LOST_PEPPER = "if it is lost: ivr pepper accept; then, for each mailbox: ivr box pin NUMBER --generate"
+INSTALL_FUSER = "command -v fuser >/dev/null || apt install -y psmisc"
+"""A minimal Debian does not have it."""
 RESTORE = f"{STOP} && ivr restore FOLDER --replace && {START}"
 
 
@@ -86,7 +88,7 @@ def _database_finding(error: str, folder: Path, pepper: Path) -> Finding:
     command = RESTORE
     if "locked by another process" in error:
         remedy = f"let the process finish, or find it and end it: fuser -v {path}"
-        command, fill_in = f"{STOP}; fuser -k -TERM {path}; {START}", ()
+        command, fill_in = f"{STOP}; {INSTALL_FUSER}; fuser -k -TERM {path}; {START}", ()
     elif "newer version" in error and "migrate --back" in error:
         remedy = (
             "install the newer version again: it has all messages; or go back to the copy made before the upgrade"
