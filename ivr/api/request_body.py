@@ -19,8 +19,7 @@ from ivr.api.multipart import Base64Decoder, MultipartReader
 from ivr.audio import formats
 from ivr.errors import BadInput, BodyTimeout, InvalidFields, PayloadTooLarge, UnsupportedMediaType
 
-MAX_JSON_DEPTH = 50
-"""Nesting of objects and arrays."""
+MAX_JSON_DEPTH = 50  # Nesting of objects and arrays.
 MAX_JSON_CONTAINERS = 10_000
 MAX_JSON_VALUES = 20_000
 JSON_CONTAINERS = (dict, list)
@@ -32,8 +31,7 @@ MAX_BLANKS = 4096
 VERB_NAMES = ("verb", "_method")
 """Members and parameters that name the method; the second is that of web frameworks."""
 HTTP_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
-MAX_MEDIA_TYPE = 100
-"""Characters. Errors quote it."""
+MAX_MEDIA_TYPE = 100  # Characters. Errors quote it.
 FORM_TYPE = "application/x-www-form-urlencoded"
 NO_JSON_MARKS = bytes(set(range(256)) - set(b"[{,:"))  # The others tell how much there is to parse.
 JSON_TYPES = ("", "application/json", "application/x-json", "text/json")

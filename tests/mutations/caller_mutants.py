@@ -40,7 +40,7 @@ MUTANTS = (
     Mutant("KP14", f"{MENUS}review.py", "return ReviewChoice.OPERATOR", "return ReviewChoice.SAVE"),
     Mutant("KP15", f"{MENUS}review.py", "MAX_ROUNDS = 4", "MAX_ROUNDS = 5"),
     Mutant("C01", "ivr/mailbox/greetings.py", "self._clock.now() >= media.temporary_until", "False"),
-    Mutant("C02", "ivr/menus/greeting.py", "mailbox.settings.skip_greeting or", "False or"),
+    Mutant("C02", "ivr/menus/greeting.py", "if mailbox.settings.skip_greeting:", "if False:"),
     Mutant("C03", f"{MENUS}greeting.py", "return self.mailbox.settings.skip_instructions", "return False"),
     Mutant(
         "C04",
