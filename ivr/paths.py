@@ -12,8 +12,7 @@ from ivr.errors import SettingsError, StoreError, describe_error
 from ivr.local_peer import AsteriskUsers
 from ivr.settings import Settings
 from ivr.storage.data_folder import prepare_state_folder, state_folder
-from ivr.storage.durable_files import replace_file
-from ivr.storage.file_owner import inherit_owner
+from ivr.storage.files import inherit_owner, replace_file
 
 INSTALLED_DATA = Path(sys.prefix) / "share" / "ivr"
 SOURCE_TREE = Path(__file__).parent.parent

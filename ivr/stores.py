@@ -21,8 +21,7 @@ from ivr.settings import Settings
 from ivr.storage.audio_folder import Recordings
 from ivr.storage.audio_store import open_audio_store, verify_database_kept, verify_rows_kept
 from ivr.storage.data_folder import database_path, state_folder, verify_layout
-from ivr.storage.database import Database
-from ivr.storage.engine import parse_database_url
+from ivr.storage.database import Database, parse_database_url
 from ivr.storage.process_locks import ProcessLocks
 from ivr.storage.protocols import (
     AudioStore,
@@ -57,7 +56,7 @@ from ivr.storage.sqlite.database import SqliteDatabase
 from ivr.storage.sqlite.health import SqliteHealth
 from ivr.storage.sqlite.media import SqliteMedia
 from ivr.storage.sqlite.messages import SqliteMessages
-from ivr.storage.sqlite.undelivered_mail import SqliteUndeliveredMail
+from ivr.storage.sqlite.outbox import SqliteUndeliveredMail
 
 if TYPE_CHECKING:
     from ivr.call.owner_proof import OwnerProof
@@ -276,7 +275,7 @@ class Stores:
 
     @cached_property
     def mailbox_changes(self) -> MailboxChangeStore:
-        from ivr.storage.sqlite.mailbox_changes import SqliteMailboxChanges
+        from ivr.storage.sqlite.statistics import SqliteMailboxChanges
 
         return SqliteMailboxChanges(self.database)
 
@@ -337,7 +336,7 @@ class Stores:
 
     @cached_property
     def box_usage(self) -> BoxUsageStore:
-        from ivr.storage.sqlite.box_usage import SqliteBoxUsage
+        from ivr.storage.sqlite.boxes import SqliteBoxUsage
 
         return SqliteBoxUsage(self.database)
 

@@ -28,7 +28,7 @@ from ivr.storage.data_folder import (
     is_private_name,
     state_folder,
 )
-from ivr.storage.durable_files import fsync
+from ivr.storage.files import fsync
 from ivr.storage.protocols import DatabaseFileStore
 from ivr.storage.records import Actor, AuditAction, AuditEntry
 

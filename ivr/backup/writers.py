@@ -18,7 +18,7 @@ from typing import IO, Protocol
 from ivr.backup.copying import FILE_MODE, copy_file, copy_stream, make_folder, open_regular
 from ivr.backup.manifest import MANIFEST_NAME, FileEntry, Manifest, read_manifest
 from ivr.errors import Conflict, InvalidBackup
-from ivr.storage.durable_files import fsync, replace_file
+from ivr.storage.files import fsync, replace_file
 
 MARKER = ".ivr-backup"
 """A file in each folder of backups; the backup that runs holds its lock."""

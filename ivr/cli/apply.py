@@ -13,8 +13,15 @@ import typer
 
 from ivr.app import App
 from ivr.cli.audit import command_actor, user_subject
-from ivr.cli.progress import show_progress
-from ivr.cli.support import AccountOption, ForceOption, JsonOption, exit_on_error, print_table, run_with_app
+from ivr.cli.support import (
+    AccountOption,
+    ForceOption,
+    JsonOption,
+    exit_on_error,
+    print_table,
+    run_with_app,
+    show_progress,
+)
 from ivr.directory.audit_log import AuditedChange
 from ivr.errors import BadInput
 from ivr.provisioning.people import PeopleFile, RowError

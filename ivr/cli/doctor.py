@@ -24,7 +24,7 @@ from ivr.pepper_files import pepper_path
 from ivr.settings import Settings
 from ivr.storage.audio_store import verify_database_kept, verify_rows_kept
 from ivr.storage.data_folder import database_path, is_present, verify_layout
-from ivr.storage.file_owner import run_as_owner_of
+from ivr.storage.files import run_as_owner_of
 from ivr.stores import Stores
 
 LEVEL_STYLES = {Level.OK: ("ok", "green"), Level.WARNING: ("warning", "yellow"), Level.PROBLEM: ("problem", "bold red")}

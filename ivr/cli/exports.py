@@ -12,8 +12,7 @@ from ivr.app import App
 from ivr.cli.audit import record_command
 from ivr.cli.boxes import resolve_box
 from ivr.cli.import_run import CONF, LOSSES_EXIT_CODE, WARNINGS_EXIT_CODE, format_note, parse_pairs
-from ivr.cli.progress import show_progress
-from ivr.cli.support import AccountOption, JsonOption, resolve_account, with_app
+from ivr.cli.support import AccountOption, JsonOption, resolve_account, show_progress, with_app
 from ivr.directory.models import Account
 from ivr.errors import BadInput, NotFound
 from ivr.import_services import build_export

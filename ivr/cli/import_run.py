@@ -14,8 +14,7 @@ import typer
 from ivr.app import App
 from ivr.cli.audit import record_for_all_accounts
 from ivr.cli.follow_import import follow_spool
-from ivr.cli.progress import show_progress
-from ivr.cli.support import run_with_app
+from ivr.cli.support import run_with_app, show_progress
 from ivr.errors import BadInput
 from ivr.import_services import build_importer, open_system
 from ivr.imports.message_fields import FURTHER_FOLDERS

@@ -10,7 +10,6 @@ import typer
 
 from ivr.app import App
 from ivr.cli.audit import record_for_all_accounts
-from ivr.cli.progress import show_progress
 from ivr.cli.support import (
     JsonOption,
     YesOption,
@@ -18,6 +17,7 @@ from ivr.cli.support import (
     format_time,
     print_document,
     print_table,
+    show_progress,
     with_app,
 )
 from ivr.import_services import build_importer, build_verification, describe_origin, open_system

@@ -9,8 +9,7 @@ import typer
 
 from ivr import logging_setup, settings
 from ivr.cli.audit import record_afterwards
-from ivr.cli.progress import show_progress
-from ivr.cli.support import JsonOption, exit_on_error, print_table, require_database, run_with_app
+from ivr.cli.support import JsonOption, exit_on_error, print_table, require_database, run_with_app, show_progress
 from ivr.errors import BadInput
 from ivr.settings import Settings
 from ivr.storage.audio_move import create_audio_move

@@ -8,13 +8,15 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -274,3 +276,13 @@ def parse_time(text: str, now: float, *, end_of_day: bool = False) -> int:
         return int(parsed.timestamp())
     except (ValueError, OverflowError):
         raise BadInput(f"{text!r} is not a time: write {TIME_FORMAT}") from None
+
+
+@contextmanager
+def show_progress(description: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar on standard error if that is a terminal. Call what it yields with done and total."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(description, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -24,7 +24,7 @@ from ivr.errors import StoreError, describe_error
 from ivr.health.finding import EDITOR, RUN_AS_ROOT, START, Finding, ok, problem, quoted, warning
 from ivr.paths import load_asterisk_secret
 from ivr.storage.data_folder import state_folder
-from ivr.storage.file_owner import run_as_owner_of
+from ivr.storage.files import run_as_owner_of
 from ivr.validation.networks import format_address, local_host, parse_address
 
 SUPPORTED_VERSION = 22

@@ -20,7 +20,7 @@ from ivr.errors import AmiActionRejected, AmiUnavailable, BadInput, SettingsErro
 from ivr.health.finding import RESTART, RUN_AS_ROOT, START, Finding, ok, problem, warning
 from ivr.local_peer import PeerCheck
 from ivr.paths import asterisk_users, load_ami_settings
-from ivr.storage.file_owner import run_as_owner_of
+from ivr.storage.files import run_as_owner_of
 from ivr.validation.networks import format_address
 
 RELOAD_MANAGER = "asterisk -rx 'manager reload'"

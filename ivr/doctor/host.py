@@ -19,7 +19,7 @@ from ivr.health.finding import RESTART, Finding, ok, problem, quoted, warning
 from ivr.recovery.fallback_recordings import FILE_PREFIX, parse_file_name
 from ivr.settings import Settings
 from ivr.storage.data_folder import earlier_database, private_files_outside, state_folder
-from ivr.storage.file_owner import run_as_owner_of
+from ivr.storage.files import run_as_owner_of
 
 AS_POSTGRES = "runuser -u postgres --"
 MORE_CONNECTIONS = "'ALTER SYSTEM SET max_connections = 200'"

@@ -15,15 +15,14 @@ from ivr.clock import Clock, SystemClock
 from ivr.directory.models import Account, Endpoint, User
 from ivr.directory.peppers import PepperUsage
 from ivr.doctor.console import AsteriskConsole, DialplanContext, parse_dialplan
-from ivr.doctor.readiness import fetch_certificate, fetch_readiness
-from ivr.doctor.unit_properties import read_unit_properties
+from ivr.doctor.service_state import fetch_certificate, fetch_readiness, read_unit_properties
 from ivr.errors import SettingsError, StoreError
 from ivr.health.facts import HealthFacts
 from ivr.install.asterisk_start import AsteriskStart, find_asterisk_start
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.pepper_files import pepper_path
 from ivr.settings import Settings
-from ivr.storage.file_owner import run_as_owner_of
+from ivr.storage.files import run_as_owner_of
 from ivr.storage.records import NodeStatus, OutboxTask, Token, ZoneUse
 from ivr.stores import Stores
 

@@ -13,7 +13,7 @@ from ivr.doctor.installation import RunningAsterisk
 from ivr.errors import describe_error
 from ivr.health.finding import RESTART, RUN_AS_ROOT, START, Finding, ok, problem, quoted, warning
 from ivr.prompts import clip_file
-from ivr.storage.file_owner import run_as_owner_of
+from ivr.storage.files import run_as_owner_of
 
 SAMPLE_LENGTH_MS = 100
 FALLBACK_PROMPT = "problem/later"

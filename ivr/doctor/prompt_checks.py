@@ -15,7 +15,7 @@ from ivr.paths import sounds_folder
 from ivr.prompts.completeness import find_missing_clips
 from ivr.prompts.languages import FALLBACK_LANGUAGE, find_languages, has_prompts, load_catalogues
 from ivr.prompts.recording import build_manifest
-from ivr.storage.file_owner import run_as_owner_of
+from ivr.storage.files import run_as_owner_of
 
 REINSTALL = "apt install --reinstall ivr-voicemail"
 """For the Debian package; else the package is installed again by pip."""

@@ -16,7 +16,7 @@ from ivr.doctor.settings_file import unset_command
 from ivr.errors import describe_error
 from ivr.health.finding import RESTART, Finding, Level, ok, problem, quoted, warning
 from ivr.storage.data_folder import state_folder
-from ivr.storage.file_owner import run_as_owner_of
+from ivr.storage.files import run_as_owner_of
 from ivr.validation.networks import format_address
 
 CHECK = "REST TLS"

@@ -23,7 +23,7 @@ from ivr.provisioning.people import AccountEntry, PeopleFile
 from ivr.provisioning.people_plan import NewPin, Plan
 from ivr.provisioning.planner import PlanOptions
 from ivr.provisioning.provisioning import Provisioning
-from ivr.storage.durable_files import fsync
+from ivr.storage.files import fsync
 from ivr.storage.records import ImportedKind, ImportedObject
 
 PRIVATE_MODE = 0o600

@@ -20,7 +20,7 @@ from ivr.imports.message_text import format_text, unplaced_labels
 from ivr.imports.spool import SpoolBox, SpoolMessage
 from ivr.imports.spool_writer import TEXT_SUFFIX, SpoolDraft, SpoolWriter
 from ivr.imports.system import NoteLevel
-from ivr.storage.file_owner import run_as_owner_of
+from ivr.storage.files import run_as_owner_of
 from ivr.storage.protocols import AudioStore, ImportStore
 from ivr.storage.records import ImportedKind, ImportedObject, MediaKind, Message
 

@@ -19,7 +19,7 @@ from ivr.imports.system import NoteLevel
 from ivr.imports.voicemail_conf import VoicemailConf, is_folder_name, read_voicemail_conf
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.pins import Pins
-from ivr.storage.file_owner import run_as_owner_of
+from ivr.storage.files import run_as_owner_of
 from ivr.storage.protocols import ImportStore, MessageStore
 from ivr.storage.records import ImportedKind, Message
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from ivr.audio.asterisk_recording import read_start
 from ivr.errors import InvalidAudio, StoreError
 from ivr.imports import message_fields, spool
-from ivr.storage.durable_files import fsync
+from ivr.storage.files import fsync
 
 LOCK = ".lock"
 MAX_LOCK_BYTES = 100

@@ -10,7 +10,7 @@ from ivr.errors import ConfigurationError, StoreBusy
 from ivr.install.steps import InstallTarget
 from ivr.settings import DataSettings, Settings
 from ivr.storage.data_folder import private_files_outside, state_folder
-from ivr.storage.file_owner import run_as_owner_of
+from ivr.storage.files import run_as_owner_of
 from ivr.stores import Stores
 
 

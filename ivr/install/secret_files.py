@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ivr.errors import ConfigurationError
-from ivr.storage.durable_files import replace_file
+from ivr.storage.files import replace_file
 
 ASTERISK_FOLDER = Path("etc/asterisk")
 _IVR_SECRET = re.compile(r"^(\s*IVR_SECRET\s*=>?\s*)(\S+)", re.MULTILINE)

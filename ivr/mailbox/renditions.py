@@ -22,7 +22,7 @@ from ivr.clock import Clock
 from ivr.errors import NotFound
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.uploads import Uploads
-from ivr.storage.file_owner import inherit_owner
+from ivr.storage.files import inherit_owner
 from ivr.storage.page_cache import OpenFile, PageCache
 from ivr.storage.records import Message
 

@@ -16,7 +16,7 @@ import structlog
 
 from ivr.audio.asterisk_recording import open_recording
 from ivr.errors import InvalidAudio
-from ivr.storage.durable_files import fsync
+from ivr.storage.files import fsync
 
 log = structlog.get_logger()
 

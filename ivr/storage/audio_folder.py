@@ -18,8 +18,7 @@ from typing import Literal
 from ivr.audio import asterisk_recording, wav
 from ivr.errors import DiskFull, NotFound, StoreError
 from ivr.storage.data_folder import prepare_state_folder, state_folder
-from ivr.storage.durable_files import fsync
-from ivr.storage.file_owner import inherit_owner, set_mode
+from ivr.storage.files import fsync, inherit_owner, set_mode
 from ivr.storage.records import StoredFile
 
 FOLDER_MODE = 0o2750

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from ivr.errors import BadInput, NotFound, SettingsError, StoreError, install_command
 from ivr.storage.audio_folder import FILE_NAME_PATTERN, Recordings
-from ivr.storage.protocols.row_move import OnProgress
+from ivr.storage.protocols.database import OnProgress
 from ivr.storage.records import AudioComparison, MediaDirectory
 from ivr.storage.settings import AudioSettings
 

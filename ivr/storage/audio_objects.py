@@ -35,7 +35,7 @@ from ivr.storage.audio_folder import (
     translate_os_error,
 )
 from ivr.storage.data_folder import database_path
-from ivr.storage.file_owner import inherit_owner
+from ivr.storage.files import inherit_owner
 from ivr.storage.object_store import LIST_CHUNK, ObjectStore
 from ivr.storage.records import StoredFile
 from ivr.storage.settings import MEGABYTE, AudioSettings

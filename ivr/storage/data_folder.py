@@ -12,8 +12,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from ivr.errors import MigrationRequired, StoreError, describe_error
-from ivr.storage.durable_files import fsync
-from ivr.storage.file_owner import inherit_owner, set_mode
+from ivr.storage.files import fsync, inherit_owner, set_mode
 
 STATE_FOLDER = "state"
 STATE_MODE = 0o700

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from ivr.errors import SettingsError, install_command
+
+if TYPE_CHECKING:
+    from ivr.storage.postgresql.url import DatabaseUrl
+
 
 T = TypeVar("T")
 Transaction = Callable[[sqlite3.Connection], T]
@@ -59,3 +65,17 @@ class Database(Protocol):
 
     def close(self) -> None:
         """Finish the changes that were begun, then close the connections."""
+
+
+def is_postgresql(connection: Any) -> bool:
+    """Return whether statements of this connection, or of these tables, are executed by PostgreSQL."""
+    return getattr(connection, "is_postgresql", False) is True
+
+
+def parse_database_url(url: str, name: str) -> DatabaseUrl:
+    """Return the address of PostgreSQL that is written in the setting or option `name`. Raises `SettingsError`."""
+    try:
+        from ivr.storage.postgresql.url import DatabaseUrl
+    except ImportError as error:
+        raise SettingsError(f"{name} needs the library psycopg ({error}): {install_command('scale')}") from error
+    return DatabaseUrl(url, name)

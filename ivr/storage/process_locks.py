@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from ivr.storage.file_owner import inherit_owner
+from ivr.storage.files import inherit_owner
 
 RUN_LOCK_PREFIX = "run-"
 """Prefix of the lock that each process holds to show that it lives."""

@@ -10,8 +10,8 @@ from typing import Protocol
 
 from ivr.errors import BadInput, StoreError
 from ivr.storage.data_folder import database_path, verify_layout
-from ivr.storage.engine import parse_database_url
-from ivr.storage.protocols.row_move import OnProgress
+from ivr.storage.database import parse_database_url
+from ivr.storage.protocols.database import OnProgress
 from ivr.storage.records import RowComparison, TableComparison
 
 Value = str | int | None

@@ -15,7 +15,7 @@ import pytest
 
 from ivr import __version__
 from ivr.app import App
-from ivr.doctor.readiness import fetch_readiness
+from ivr.doctor.service_state import fetch_readiness
 from ivr.errors import SettingsError
 from ivr.service.service import Service, start_service
 from ivr.settings import Settings

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ivr.recovery.recording_fsync import RecordingFsync
-from ivr.storage.durable_files import fsync
+from ivr.storage.files import fsync
 
 
 class FsyncRecorder:

@@ -200,8 +200,13 @@ def run_s3_server() -> Iterator[S3Server]:
 def main() -> None:
     """Run a server that answers after so many milliseconds, until its input ends; print its endpoint."""
     delay_s = int(sys.argv[1]) / 1000
+
+    def wait(_: BaseHTTPRequestHandler) -> bool:
+        time.sleep(delay_s)
+        return False
+
     with run_s3_server() as server:
-        server.fault = lambda _: bool(time.sleep(delay_s))
+        server.fault = wait
         print(server.endpoint, flush=True)
         sys.stdin.read()
 

@@ -8,7 +8,7 @@ then.
 from ivr.storage.protocols.audio import AudioStore
 from ivr.storage.protocols.audit import AuditStore
 from ivr.storage.protocols.calls import CallLogStore, CallStore, HeartbeatStore
-from ivr.storage.protocols.database_file import DatabaseFileStore, DatabaseMigration
+from ivr.storage.protocols.database import DatabaseFileStore, DatabaseMigration, RowMove
 from ivr.storage.protocols.directory import (
     AttemptTransaction,
     AuthAttemptStore,
@@ -34,7 +34,6 @@ from ivr.storage.protocols.nodes import LeaseStore, NodeStore
 from ivr.storage.protocols.outbox import MwiStore, OnCommit, OutboxStore, Transaction, UndeliveredMailStore
 from ivr.storage.protocols.persons import PersonStore
 from ivr.storage.protocols.retention import RetentionStore
-from ivr.storage.protocols.row_move import RowMove
 from ivr.storage.protocols.statistics import MailboxChangeStore, OverviewStore, StatisticsStore
 
 __all__ = [

@@ -20,13 +20,14 @@ from ivr.storage.records.boxes import (
     TakeState,
 )
 from ivr.storage.records.calls import SIGNED_IN, CallQuery, CallRecord, InterruptedCall, LiveCall
-from ivr.storage.records.database_content import DatabaseContent
+from ivr.storage.records.database import AudioComparison, DatabaseContent, MigrationPlan, RowComparison, TableComparison
 from ivr.storage.records.directory import (
     TOKEN_ID_LENGTH,
     AccountRecord,
     AttemptCounter,
     AttemptKey,
     EndpointRecord,
+    ProvisioningBatch,
     SecretRecord,
     Token,
     TokenKind,
@@ -43,7 +44,6 @@ from ivr.storage.records.messages import (
     Message,
     OpenFolder,
 )
-from ivr.storage.records.migration import MigrationPlan
 from ivr.storage.records.nodes import FORGOTTEN_AFTER_S, LOST_AFTER_S, NodeRecord, NodeStatus, ServiceProcess
 from ivr.storage.records.outbox import (
     LEASE_S,
@@ -54,12 +54,17 @@ from ivr.storage.records.outbox import (
     PublishedLights,
     TaskKind,
 )
-from ivr.storage.records.overview import FinishedCall, MwiSummary, Overview, RecentMessage, ZoneUse
 from ivr.storage.records.persons import ERASED, PersonContent, PersonQuery
-from ivr.storage.records.provisioning import ProvisioningBatch
 from ivr.storage.records.retention import DueItem, MediaDirectory, PendingUnlink, RetentionRule, StoredAudio, StoredFile
-from ivr.storage.records.row_comparison import AudioComparison, RowComparison, TableComparison
-from ivr.storage.records.statistics import BoxContent, WorkStatistics
+from ivr.storage.records.statistics import (
+    BoxContent,
+    FinishedCall,
+    MwiSummary,
+    Overview,
+    RecentMessage,
+    WorkStatistics,
+    ZoneUse,
+)
 
 __all__ = [
     "ERASED",

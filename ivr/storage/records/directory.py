@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from ivr.storage.records.boxes import BoxRecord
+from ivr.storage.records.imports import ImportedObject
 
 TOKEN_ID_LENGTH = 12
 """Leading characters of a token's hash by which administrators refer to it."""
@@ -121,3 +124,21 @@ class AttemptCounter:
     window_started_at: int = 0
     lock_count: int = 0
     locked_until: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisioningBatch:
+    """Rows that are stored together, in this order. A changed row has the revision that it was read with."""
+
+    new_accounts: list[AccountRecord] = field(default_factory=list)
+    changed_accounts: list[AccountRecord] = field(default_factory=list)
+    new_users: list[UserRecord] = field(default_factory=list)
+    changed_users: list[UserRecord] = field(default_factory=list)
+    new_boxes: list[BoxRecord] = field(default_factory=list)
+    changed_boxes: list[BoxRecord] = field(default_factory=list)
+    removed_endpoints: list[EndpointRecord] = field(default_factory=list)
+    """Assignments that end, because the endpoint gets another user."""
+    new_endpoints: list[EndpointRecord] = field(default_factory=list)
+    secrets: list[SecretRecord] = field(default_factory=list)
+    imported: list[ImportedObject] = field(default_factory=list)
+    """What of it was imported from another system."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import defaultdict
 from typing import NoReturn
 
 from ivr.clock import Clock
 from ivr.errors import Conflict, NotFound
 from ivr.storage.database import Database
-from ivr.storage.records import BoxNumberUse, BoxRecord, TakeState
+from ivr.storage.records import BoxNumberUse, BoxRecord, BoxUsage, TakeState
 from ivr.storage.sqlite import box_users, counters, events, message_rows, removal
 
 NOT_DELETED = "boxes.deleted_at IS NULL"
@@ -170,3 +171,43 @@ def _raise_update_conflict(connection: sqlite3.Connection, box_id: str) -> NoRet
 
 def _box_from_row(row: sqlite3.Row) -> BoxRecord:
     return BoxRecord(row["id"], row["account_id"], json.loads(row["settings"]), row["revision"])
+
+
+_USAGE_SQL = (
+    "SELECT boxes.id, last_sign_in_at, light_published_at,"
+    " coalesce((SELECT sum(bytes) FROM folder_counters WHERE box_id = boxes.id), 0)"
+    " + coalesce((SELECT sum(bytes) FROM media WHERE box_id = boxes.id AND deleted_at IS NULL), 0) AS size_bytes,"
+    " (SELECT min(time) FROM messages WHERE box_id = boxes.id AND deleted_at IS NULL AND expired_at IS NULL"
+    "  AND folder <> 'deleted') AS oldest_at"
+    " FROM boxes WHERE account_id = ? AND deleted_at IS NULL"
+)
+_COUNTS_SQL = (
+    "SELECT box_id, folder, urgent, messages FROM folder_counters"
+    " WHERE box_id IN (SELECT id FROM boxes WHERE account_id = ? AND deleted_at IS NULL)"
+)
+
+
+class SqliteBoxUsage:
+    """The `BoxUsageStore` of one database file."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def usage_by_account(self, account_id: str) -> dict[str, BoxUsage]:
+        return await self._database.read(lambda connection: _read_usage(connection, account_id))
+
+
+def _read_usage(connection: sqlite3.Connection, account_id: str) -> dict[str, BoxUsage]:
+    count_rows: defaultdict[str, list[sqlite3.Row]] = defaultdict(list)
+    for row in connection.execute(_COUNTS_SQL, (account_id,)):
+        count_rows[row["box_id"]].append(row)
+    return {
+        row["id"]: BoxUsage(
+            counts=counters.counts_from_rows(count_rows[row["id"]]),
+            size_bytes=row["size_bytes"],
+            oldest_at=row["oldest_at"],
+            last_sign_in_at=row["last_sign_in_at"],
+            light_published_at=row["light_published_at"],
+        )
+        for row in connection.execute(_USAGE_SQL, (account_id,))
+    }

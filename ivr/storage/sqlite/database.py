@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from ivr.errors import StoreError
 from ivr.precedence import is_background
 from ivr.storage.database import Transaction
-from ivr.storage.file_owner import inherit_owner
+from ivr.storage.files import inherit_owner
 from ivr.storage.read_cache import ReadCache
 from ivr.storage.sqlite.directory_changes import DirectoryChanges, require_directory_tables
 from ivr.storage.sqlite.error_translation import translate_sqlite_error

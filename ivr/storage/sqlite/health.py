@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from ivr.storage.database import DATABASE_TIME, Database
-from ivr.storage.engine import is_postgresql
+from ivr.storage.database import DATABASE_TIME, Database, is_postgresql
 from ivr.storage.records import ZoneUse
 from ivr.storage.sqlite.calls import SqliteOverview
 from ivr.storage.sqlite.migrations import SCHEMA_VERSION

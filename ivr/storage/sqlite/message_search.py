@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterator
 from itertools import groupby
 
-from ivr.storage.engine import is_postgresql
+from ivr.storage.database import is_postgresql
 from ivr.storage.records import MessageQuery
 
 MAX_WORDS = 20

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ivr.errors import StoreError, describe_error
 from ivr.storage.data_folder import prepare_state_folder
-from ivr.storage.durable_files import fsync
+from ivr.storage.files import fsync
 from ivr.storage.row_move import NUL_REPLACEMENT, WRONG_COUNTERS, Row, in_order_of_keys
 from ivr.storage.sqlite.database import SqliteDatabase
 from ivr.storage.sqlite.error_translation import translate_sqlite_error

@@ -16,8 +16,7 @@ from pathlib import Path
 import structlog
 
 from ivr.errors import DiskFull, MigrationRequired, NotFound, StoreBusy, StoreError, describe_error
-from ivr.storage.durable_files import fsync
-from ivr.storage.file_owner import inherit_owner
+from ivr.storage.files import fsync, inherit_owner
 from ivr.storage.records import MigrationPlan
 from ivr.storage.sqlite.database_file import SqliteDatabaseFile
 from ivr.storage.sqlite.error_translation import translate_sqlite_error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ivr.storage.engine import is_postgresql
+from ivr.storage.database import is_postgresql
 
 if TYPE_CHECKING:
     from sqlite_utils import Database as Tables

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ivr.storage.durable_files import replace_file
+from ivr.storage.files import replace_file
 
 
 def test_replaced_file_has_new_content_and_mode(tmp_path: Path) -> None:

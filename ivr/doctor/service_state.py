@@ -1,4 +1,4 @@
-"""Reads /readyz of the running service, and the certificate that it presents."""
+"""Reads how the service does: its units from systemd, its page /readyz, and the certificate that it presents."""
 
 from __future__ import annotations
 
@@ -6,12 +6,32 @@ import http.client
 import json
 import socket
 import ssl
+import subprocess
 from collections.abc import Mapping
 from typing import Any
 
 from ivr.health.pages import READY_PATH
 from ivr.settings import Settings
 from ivr.validation.networks import local_host
+
+PROPERTIES = "LoadState,UnitFileState,ActiveState,Result,NeedDaemonReload,User,Listen,FragmentPath"
+SYSTEMCTL_TIMEOUT_S = 10.0
+
+
+def read_unit_properties(unit: str) -> Mapping[str, str]:
+    """Return what systemd says of a unit, the values of a repeated property in lines; {} where it does not run."""
+    command = ["systemctl", "show", unit, f"--property={PROPERTIES}"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=SYSTEMCTL_TIMEOUT_S)
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    found: dict[str, str] = {}
+    for line in done.stdout.splitlines():
+        name, separator, value = line.partition("=")
+        if separator:
+            found[name] = f"{found[name]}\n{value}" if name in found else value
+    return found
+
 
 READINESS_TIMEOUT_S = 10.0
 MAX_PAGE_BYTES = 65_536
