@@ -45,8 +45,8 @@ class WorkerClients:
         port = response.extensions["network_stream"].get_extra_info("client_addr")[1]
         ends = [f"0100007F:{int(one):04X}" for one in (self.url.rpartition(":")[2], port)]
         rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
-        # An earlier connection between the same ports may be listed too, without a socket.
-        [inode] = [row[9] for row in rows if row[1:3] == ends and row[9] != "0"]
+        # The kernel may list a connection twice, and an earlier one between the same ports, without a socket.
+        [inode] = {row[9] for row in rows if row[1:3] == ends and row[9] != "0"}
         return next(n for n, worker in enumerate(self._worker_ids) if f"socket:[{inode}]" in open_files(worker))
 
     async def connect(self, number: int) -> httpx.AsyncClient:

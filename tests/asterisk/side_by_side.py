@@ -175,6 +175,10 @@ class Site:
             await call.hang_up()
             await wait_until(lambda: not self.new_messages(box), FOLLOW_TIMEOUT_S)
 
+    async def wait_for_message(self, box: BoxState) -> None:
+        """Wait until there is a message in app_voicemail."""
+        await wait_until(lambda: [*(self.folder(box) / "INBOX").glob("msg*.txt")], FOLLOW_TIMEOUT_S)
+
     def new_messages(self, box: BoxState) -> list[SpokenMessage]:
         return [
             SpokenMessage(message["id"], self._recording(message["id"]))
@@ -208,6 +212,9 @@ class Weekend:
         """Move all mailboxes. `listen_before` owners hear messages in app_voicemail first; `back` mailboxes go back
         after a while, and move once more at the end."""
         boxes = self._random.sample(self._site.boxes, len(self._site.boxes))
+        for box in boxes[:listen_before]:  # Their callers come first, so that there is something to hear.
+            place = max(n for n, called in enumerate(self._calls) if called is box)
+            self._calls.append(self._calls.pop(place))
         await self._site.ivr(*self._site.import_words)  # In the week before.
         async with self._site.follow():
             async with asyncio.TaskGroup() as tasks:
@@ -221,6 +228,7 @@ class Weekend:
         for place, box in enumerate(boxes):
             await self._wait_for_share((place + 1) / (count + 2))
             if place < listen_before:
+                await self._site.wait_for_message(box)
                 await self._site.listen_in_app_voicemail(box)
             await self._site.switch(box)
             if place < back:
