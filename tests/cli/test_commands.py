@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -98,7 +97,6 @@ def test_deleted_box_is_restored_with_its_messages_and_pin(populated_ivr: Ivr, t
     audio = write_wav(tmp_path / "in.wav")
     first = parse_json(populated_ivr("message", "add", "1000", audio, "--json"))
     populated_ivr("message", "delete", "1000", first["id"], "--yes")
-    time.sleep(1.1)  # Deletions are distinguished by the second.
     second = parse_json(populated_ivr("message", "add", "1000", audio, "--folder", "saved", "--json"))
     assert "in use" in populated_ivr("box", "restore", "1000", fails=3).stderr
     populated_ivr("box", "delete", "1000", "--yes")

@@ -190,6 +190,17 @@ async def test_message_for_deleted_box_is_rejected(app: AppFixture) -> None:
         await app.container.messages.add(replace(message, id="201605-" + "f" * 32))
 
 
+async def test_message_deleted_in_the_second_before_its_mailbox_stays_deleted(app: AppFixture) -> None:
+    """The clock of the test stands still."""
+    box = await app.create_box()
+    deleted, kept = await insert_message(app, box), await insert_message(app, box)
+    await app.container.messages.soft_delete(box.id, [deleted.id])
+    await app.container.boxes.delete(box)
+    await app.container.boxes.restore(app.account, box.id)
+    assert [m.id for m in await app.messages(box)] == [kept.id]
+    assert await app.container.messages.counts(box.id) == FolderCounts(new=1)
+
+
 async def test_each_change_enqueues_outbox_events(app: AppFixture) -> None:
     box = await app.create_box()
     message = await insert_message(app, box)

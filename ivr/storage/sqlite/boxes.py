@@ -76,6 +76,10 @@ class SqliteBoxes:
                 raise NotFound(f"there is no box {box_id!r}")
             message_rows.check_revision(row["revision"], expected_revision)
             connection.execute("DELETE FROM box_numbers WHERE box_id = ?", (box_id,))
+            # What was deleted before in this second is not restored with the mailbox, which goes by the time.
+            connection.execute(
+                "UPDATE messages SET deleted_at = ? WHERE box_id = ? AND deleted_at = ?", (now - 1, box_id, now)
+            )
             connection.execute(
                 "UPDATE messages SET deleted_at = ?, revision = revision + 1 WHERE box_id = ? AND deleted_at IS NULL",
                 (now, box_id),
