@@ -155,20 +155,24 @@ def similar_key(key: str, known: Iterable[str], *, min_length: int = 3) -> str |
     It is written otherwise, as in timeZone, time-zone or TIMEZONE, or differs by a letter. Of known keys that are
     shorter than `min_length`, which resemble too many words, only the first counts.
     """
+    known = tuple(known)
+    if key in known:
+        return None
     small, plain, alike = key.lower(), _plain_key(key), None
     for name in known:
-        if key == name:
-            return None
-        if plain == _plain_key(name):
+        if plain == _plain_known_key(name):
             return name
         if alike is None and len(name) >= min_length and _is_near(small, name.lower()):
             alike = name
     return alike
 
 
-@lru_cache(maxsize=1024)
 def _plain_key(key: str) -> str:
     return re.sub("[-_ ]", "", key.lower())
+
+
+_plain_known_key = lru_cache(maxsize=1024)(_plain_key)
+"""Of known keys alone: those that clients send would take their places."""
 
 
 def _is_near(word: str, known: str) -> bool:

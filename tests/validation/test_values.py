@@ -457,6 +457,11 @@ def test_key_one_letter_off_is_recognised(key: str, known: str | None) -> None:
     assert names.similar_key(key, list(BoxSettings.model_fields)) == known
 
 
+@pytest.mark.parametrize("known", [["timezone", "time_zone"], ["time_zone", "timezone"], ["timezones", "timezone"]])
+def test_known_key_stands_for_itself_wherever_it_is_among_the_known_ones(known: list[str]) -> None:
+    assert names.similar_key("timezone", known) is None
+
+
 @pytest.mark.parametrize("value", [True, False])
 def test_switch_is_no_number_where_it_is_entered_and_loads_where_it_is_stored(value: bool) -> None:
     """Pydantic takes true for 1."""
