@@ -202,9 +202,9 @@ def test_call_record_tells_that_the_service_stood_still(tmp_path: Path) -> None:
 
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:  # The loop of the other tests hides delays.
         runner.run(run())
-    [stall] = [entry.details["ms"] for entry in entries if entry.event == "service late"]
-    assert isinstance(stall, int)
-    assert stall > 100
+    stalls_ms = [entry.details["ms"] for entry in entries if entry.event == "service late"]  # A busy machine adds others.
+    assert all(isinstance(ms, int) for ms in stalls_ms)
+    assert max(stalls_ms) > 100  # type: ignore[type-var,operator]
 
 
 async def test_keys_typed_at_once_all_arrive(pbx: FakePbx) -> None:
