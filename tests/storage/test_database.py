@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +18,7 @@ from ivr.precedence import background
 from ivr.storage.read_cache import ReadCache
 from ivr.storage.sqlite.database import SqliteDatabase
 from ivr.storage.sqlite.directory_changes import DirectoryChanges
+from ivr.storage.sqlite.wal_index import WalIndex
 
 
 def insert_key(key: str) -> object:
@@ -354,3 +358,26 @@ async def test_rows_of_other_tables_are_not_kept_as_directory(tmp_path: Path) ->
     with pytest.raises(ValueError, match="messages"):
         await database.read_directory_row("SELECT * FROM boxes JOIN messages ON box_id = boxes.id")
     database.close()
+
+
+def test_index_of_the_log_is_opened_once_by_threads_that_ask_at_once(
+    database: SqliteDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second descriptor would never be closed; closing it drops the locks of the whole process."""
+    index, together, opened = WalIndex(tmp_path / "ivr.db"), threading.Barrier(2), []
+
+    def open_slowly(*arguments: Any) -> int:
+        with suppress(threading.BrokenBarrierError):
+            together.wait(0.2)  # Both threads are here only if nothing keeps the second one out.
+        opened.append(descriptor := os_open(*arguments))
+        return descriptor
+
+    os_open = os.open
+    monkeypatch.setattr(os, "open", open_slowly)
+    threads = [threading.Thread(target=index.header) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    index.close()
+    assert len(opened) == 1
