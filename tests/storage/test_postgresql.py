@@ -6,7 +6,7 @@ import asyncio
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -428,6 +428,23 @@ def schema_of_postgresql(server: psycopg.Connection[Any]) -> dict[str, set[Any]]
     )
     triggers = {name for (name,) in server.execute("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal")}
     return {"columns": columns, "indexes": indexes, "keys": keys, "triggers": triggers}
+
+
+async def test_connection_that_ends_right_after_the_log_in_is_told_with_a_remedy(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is being stopped ends it there."""
+    connect = DatabaseUrl.connect
+
+    def connect_and_end(self: DatabaseUrl) -> psycopg.Connection[Any]:
+        with suppress(psycopg.errors.AdminShutdown), (connection := connect(self)).cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return connection
+
+    with closing(PostgresqlDatabase(DatabaseUrl(url), connections=2)) as database:
+        monkeypatch.setattr(DatabaseUrl, "connect", connect_and_end)
+        with pytest.raises(StoreError, match="start it, or correct"):
+            await database.read(lambda c: c.execute("SELECT 1").fetchone())
 
 
 # -- a service ---------------------------------------------------------------------------------------------------------

@@ -270,7 +270,11 @@ class PostgresqlDatabase:
 
     def _connect(self) -> PostgresqlConnection:
         connection = PostgresqlConnection(self._url.connect())
-        connection.driver.execute(f"SET lock_timeout = {self._patience.lock_timeout_ms:d}".encode())
+        try:
+            connection.driver.execute(f"SET lock_timeout = {self._patience.lock_timeout_ms:d}".encode())
+        except psycopg.Error as error:  # It was lost, or the server is being stopped.
+            connection.driver.close()
+            raise _translate(error, str(self._url)) from error
         self._connections.add(connection)
         return connection
 
