@@ -22,9 +22,9 @@ from ivr.storage.postgresql.connection import ROW_NUMBER
 from ivr.storage.postgresql.database import DatabasePatience, PostgresqlDatabase
 from ivr.storage.postgresql.schema import PostgresqlMigration
 from ivr.storage.postgresql.url import DatabaseUrl
-from ivr.storage.records import Caller, ChangeReason, Folder, Message, RecordingPurpose, Take, TaskKind
+from ivr.storage.records import Caller, ChangeReason, Folder, Message, PublishedLights, RecordingPurpose, Take, TaskKind
 from ivr.storage.sqlite import message_rows
-from ivr.storage.sqlite.counters import ENDPOINTS_SQL
+from ivr.storage.sqlite.counters import ENDPOINTS_SQL, SqliteMwiCounts
 from ivr.storage.sqlite.database import SqliteDatabase
 from ivr.storage.sqlite.migrations import MIGRATIONS
 from ivr.storage.sqlite.takes import SqliteTakes
@@ -476,3 +476,22 @@ async def test_service_is_not_ready_while_the_server_is_away_and_again_when_it_i
     app.clock.advance(s=60)
     assert (await monitor.report()).is_ready
     app.close()
+
+
+async def test_lights_that_two_nodes_publish_at_once_are_stored_once(postgresql: PostgresqlServer, url: str) -> None:
+    lights = PublishedLights("box", "", ("1000@default",))
+    with (
+        closing(PostgresqlDatabase(DatabaseUrl(url), connections=2)) as database,
+        postgresql.connect(url.partition("?")[0].rpartition("/")[2]) as other,
+    ):
+        store = SqliteMwiCounts(database)
+        with other.transaction():
+            other.execute("INSERT INTO published_lights VALUES ('asterisk', 'box', '', '1000@default')")
+            second = asyncio.create_task(store.record_published("asterisk", [], [lights], 1))
+            with postgresql.connect("postgres") as observer:
+                waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+                async with asyncio.timeout(30):
+                    while not observer.execute(waiting).fetchone()[0]:  # type: ignore[index]
+                        await asyncio.sleep(0.01)
+        await second
+        assert await store.published("asterisk", ["box"], []) == [lights]

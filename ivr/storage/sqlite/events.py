@@ -122,7 +122,8 @@ def record_lights_published(
         subject = (system, lights.box_id, lights.endpoint)
         connection.execute("DELETE FROM published_lights WHERE asterisk = ? AND box_id = ? AND endpoint = ?", subject)
         connection.executemany(
-            "INSERT INTO published_lights (asterisk, box_id, endpoint, name) VALUES (?, ?, ?, ?)",
+            "INSERT INTO published_lights (asterisk, box_id, endpoint, name) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT DO NOTHING",  # Another node may store the same lights at once.
             [(*subject, name) for name in lights.names],
         )
 
