@@ -495,3 +495,18 @@ async def test_lights_that_two_nodes_publish_at_once_are_stored_once(postgresql:
                         await asyncio.sleep(0.01)
         await second
         assert await store.published("asterisk", ["box"], []) == [lights]
+
+
+async def test_lights_without_subject_are_limited_by_the_database(url: str) -> None:
+    with closing(PostgresqlDatabase(DatabaseUrl(url), connections=2)) as database:
+        store = SqliteMwiCounts(database)
+        await store.record_published("asterisk", [], [PublishedLights(f"b{i}", "", ("n",)) for i in range(5)], 1)
+        fetched = []
+
+        async def read(work: Callable[[sqlite3.Connection], Any]) -> Any:
+            fetched.append(rows := await PostgresqlDatabase.read(database, work))
+            return rows
+
+        database.read = read  # type: ignore[assignment,method-assign]
+        assert len(await store.published_without_subject("asterisk", 2)) == 2
+    assert [len(rows) for rows in fetched] == [2]

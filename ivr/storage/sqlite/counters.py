@@ -155,7 +155,7 @@ class SqliteMwiCounts:
             "NOT EXISTS (SELECT 1 FROM boxes WHERE boxes.id = box_id AND deleted_at IS NULL) AND NOT EXISTS (SELECT 1"
             " FROM endpoints WHERE endpoints.system = asterisk AND endpoints.name = published_lights.endpoint)"
         )
-        return (await self._read_published(system, where, ()))[:limit]
+        return await self._read_published(system, where, (limit,), "LIMIT ?")
 
     async def record_published(
         self, system: str, box_ids: Sequence[str], changed: Sequence[PublishedLights], now: int
@@ -182,8 +182,11 @@ class SqliteMwiCounts:
         rows = await self._database.read(lambda c: c.execute(f"{_BOXES_SQL} {where}", values).fetchall())
         return [_box_counts_from_row(row) for row in rows]
 
-    async def _read_published(self, system: str, where: str, values: Sequence[str]) -> list[PublishedLights]:
-        sql = f"SELECT box_id, endpoint, name FROM published_lights WHERE asterisk = ? AND ({where}) ORDER BY 1, 2, 3"
+    async def _read_published(
+        self, system: str, where: str, values: Sequence[str | int], limit: str = ""
+    ) -> list[PublishedLights]:
+        sql = "SELECT box_id, endpoint, name FROM published_lights WHERE asterisk = ?"
+        sql = f"{sql} AND ({where}) ORDER BY 1, 2, 3 {limit}"
         rows = await self._database.read(lambda c: c.execute(sql, (system, *values)).fetchall())
         return [
             PublishedLights(box_id, endpoint, tuple(row["name"] for row in of_subject))
