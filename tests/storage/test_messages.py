@@ -193,11 +193,11 @@ async def test_message_for_deleted_box_is_rejected(app: AppFixture) -> None:
 async def test_message_deleted_in_the_second_before_its_mailbox_stays_deleted(app: AppFixture) -> None:
     """The clock of the test stands still."""
     box = await app.create_box()
-    deleted, kept = await insert_message(app, box), await insert_message(app, box)
+    deleted, existing = await insert_message(app, box), await insert_message(app, box)
     await app.container.messages.soft_delete(box.id, [deleted.id])
     await app.container.boxes.delete(box)
     await app.container.boxes.restore(app.account, box.id)
-    assert [m.id for m in await app.messages(box)] == [kept.id]
+    assert [m.id for m in await app.messages(box)] == [existing.id]
     assert await app.container.messages.counts(box.id) == FolderCounts(new=1)
 
 
