@@ -15,7 +15,16 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from ivr.api.request_body import BodyStream, parse_form_fields
-from ivr.errors import BoxFull, Conflict, InvalidAudio, InvalidFields, NotFound, TooMuchWork, UnsupportedMediaType
+from ivr.errors import (
+    BoxFull,
+    Conflict,
+    InvalidAudio,
+    InvalidFields,
+    NotFound,
+    StoreError,
+    TooMuchWork,
+    UnsupportedMediaType,
+)
 from ivr.translations import ENGLISH
 from ivr.web.page_dependencies import PageLimits
 from ivr.web.page_sessions import find_session, get_page_services
@@ -175,9 +184,12 @@ def flat(form: Mapping[str, list[str]]) -> dict[str, str]:
 
 
 async def browser_language(request: Request) -> str:
-    """Return the language that the browser asks for, else that of the account if there is only one."""
+    """Return the language that the browser asks for, else that of the account if there is only one, else English."""
     header = request.headers.get("accept-language", "")
     if language := negotiate_language(header, ""):
         return language
-    single = await get_page_services(request).api.auth.directory.single_account()
+    try:
+        single = await get_page_services(request).api.auth.directory.single_account()
+    except StoreError:  # The page that tells that the database is away has a language, too.
+        return ENGLISH
     return single.language if single else ENGLISH

@@ -20,11 +20,12 @@ from starlette.routing import Route
 from ivr.api.audio_links import message_page_path
 from ivr.audio import wav
 from ivr.directory.models import Account
+from ivr.errors import StoreError
 from ivr.mailbox.mailbox import Mailbox
 from ivr.page_services import build_page
 from ivr.storage.records import MediaKind, Message, TokenKind
 from ivr.web.desk_phone_app import build_desk_phone_app
-from ivr.web.desk_phone_screens import ScreenRenderer
+from ivr.web.desk_phone_screens import MEDIA_TYPES, ScreenRenderer
 from ivr.web.page_app import build_page_app
 from ivr.web.page_rendering import PageRenderer
 from tests.support.app_fixture import AppFixture
@@ -281,6 +282,41 @@ async def test_no_screen_of_a_desk_phone_shows_mailboxes_and_messages_of_others(
                 assert (await phone.open(url)).text == "This page or message does not exist, or not any more."
                 assert phone.response.headers["x-frame-options"] == "DENY"
     await phone.http.aclose()
+
+
+async def test_database_that_is_away_is_told_by_each_view_and_phone(
+    app: AppFixture, browser: Browser, page_url: str, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also to browsers that ask for no language: that of the account cannot be read then."""
+    await sign_in(app, browser, "system")
+    await browser.open(f"/page/box/{site.own.box_id}")
+    csrf = browser.csrf
+    phones = [DeskPhone(kind, page_url, ("1000", "1379")) for kind in MEDIA_TYPES]
+    for phone in phones:
+        await phone.open()
+
+    async def fail(*_: object, **__: object) -> None:
+        raise StoreError("the database is away")
+
+    for name in ("read", "write"):
+        monkeypatch.setattr(app.container.database, name, fail)
+    link, wrong = link_to(app, site.own).partition("?")[2], []
+    for method, path in routes_of(app):
+        if path == "/page/static/{name}" or path.endswith(("/live", "/greeting/{kind}", "/remove")):
+            continue  # A file needs no database, a stream goes on when it is back, and this mailbox has no greeting.
+        unread = "ivr_session=not-read-yet"
+        for headers in ({"X-CSRF-Token": csrf}, {"Cookie": unread}, {"Cookie": ""}):
+            if headers.get("Cookie") == "" and path not in ("/", "/page/sign-in") and not path.startswith(LINK):
+                continue  # Without a session the sign-in follows.
+            response = await request(browser, method, f"{site.fill(path, site.own)}?{link}&q=x", **headers)
+            is_told = response.status_code == 503 and "Voicemail cannot be reached just now" in response.text
+            if not is_told or response.headers.get("content-language") != "en":
+                wrong.append((method, path, headers, response.status_code, response.text[:80]))
+    assert wrong == []
+    for phone in phones:
+        assert (await phone.open()).text.startswith("Voicemail cannot be reached just now")
+        assert phone.response.status_code == 503
+        await phone.http.aclose()
 
 
 async def test_stored_texts_are_text_in_every_view_and_language(app: AppFixture, browser: Browser, site: Site) -> None:
