@@ -174,7 +174,7 @@ async def _require_session(request: Request) -> DeskPhoneSession:
     session = await authenticate(request, get_page_services(request))
     request.state.token_id, request.state.language = session.token.id, session.language
     actor, log = session.actor(request), session.services.api.audit_log
-    if log.is_new_visit(actor.device, actor.proof, session.token.id):
+    if log.is_new_visit(session.account_id, actor.device, actor.proof, session.token.id):
         log.record_soon(
             actor, AuditAction.SIGNED_IN, account_id=session.account_id, box_id=session.token.box_id, subject=""
         )

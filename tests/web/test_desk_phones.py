@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from ivr.api.asgi import build_asgi_app
 from ivr.api.server import ApiServer, ListenAddress
+from ivr.directory.models import Account
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message_reference import message_reference
 from ivr.page_services import build_page
@@ -122,6 +123,21 @@ async def test_device_secret_opens_own_and_shared_mailboxes(app: AppFixture, pho
         shown = await desk_phone.open(f"/phone/yealink/{path}")
         assert shown.text == "This page or message does not exist, or not any more."
         assert not shown.dials
+
+
+async def test_same_number_of_two_accounts_signs_in_for_each(app: AppFixture, phone: Dialler) -> None:
+    await app.create_box("1000", app.alice)
+    other = await app.container.directory.create_account(Account(name="other", realm="other.example"))
+    await app.container.boxes.create(other, {"mailbox": "1000", "name": "theirs", "pin": "1379", "is_setup": True})
+    accounts = (app.account, other)
+    for account in accounts:
+        desk_phone = phone(auth=(f"1000@{account.name}", "1379"))
+        await desk_phone.open()
+        await desk_phone.open()
+        assert desk_phone.response.status_code == 200
+    await app.container.audit_log.flush()
+    entries = await app.container.audit_store.find(AuditQuery(action=AuditAction.SIGNED_IN), 10)
+    assert sorted(entry.account_id or "" for entry in entries) == sorted(account.id for account in accounts)
 
 
 async def test_phone_without_basic_carries_its_secret_along(app: AppFixture, phone: Dialler) -> None:
