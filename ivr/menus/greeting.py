@@ -168,10 +168,12 @@ async def _render_greeting(menu: CallerMenu) -> list[Sound]:
 
 
 async def _find_recorded_greeting(menu: CallerMenu) -> Sound | None:
-    """Return the owner's greeting for this call. A line without u and b has the temporary greeting alone, as
-    VoiceMail() does."""
-    greetings, mailbox = menu.services.greetings, menu.mailbox
-    if menu.call.incoming.arguments.greeting is GreetingChoice.NONE:
+    """Return the owner's greeting for this call. A line of app_voicemail without u and b has the temporary greeting
+    alone, as VoiceMail() does."""
+    greetings, mailbox, arguments = menu.services.greetings, menu.mailbox, menu.call.incoming.arguments
+    if arguments.greeting is GreetingChoice.NONE:
+        if arguments.options is None:
+            return None
         return await menu.call.run_while_listening(greetings.find_temporary_greeting(mailbox))
     return await menu.call.run_while_listening(greetings.find_greeting(mailbox, busy=menu.is_owner_busy))
 

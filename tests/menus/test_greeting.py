@@ -58,6 +58,13 @@ async def test_temporary_greeting_precedes_others_until_it_expires(app: AppFixtu
     assert await greeting_texts(app) == [UNAVAILABLE_GREETING]
 
 
+async def test_greeting_none_leaves_out_the_temporary_one_but_in_lines_of_app_voicemail(app: AppFixture) -> None:
+    """VoiceMail() without u and b plays it."""
+    await app.activate_recordings(await app.create_box(), MediaKind.UNAVAILABLE, MediaKind.TEMPORARY)
+    assert await greeting_texts(app, greeting="none") == []
+    assert await greeting_texts(app, options="") == [TEMPORARY_GREETING]
+
+
 async def test_unavailable_greeting_plays_after_temporary_is_removed(app: AppFixture) -> None:
     box = await app.activate_recordings(await app.create_box(), MediaKind.UNAVAILABLE, MediaKind.TEMPORARY)
     assert await greeting_texts(app) == [TEMPORARY_GREETING]
