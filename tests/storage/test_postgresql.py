@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +22,7 @@ from ivr.errors import MigrationRequired, SettingsError, StoreBusy, StoreError, 
 from ivr.storage.database import OWN_ROWS
 from ivr.storage.postgresql.connection import ROW_NUMBER
 from ivr.storage.postgresql.database import DatabasePatience, PostgresqlDatabase
-from ivr.storage.postgresql.schema import PostgresqlMigration
+from ivr.storage.postgresql.schema import SCHEMA_LOCK, PostgresqlMigration
 from ivr.storage.postgresql.url import DatabaseUrl
 from ivr.storage.records import Caller, ChangeReason, Folder, Message, PublishedLights, RecordingPurpose, Take, TaskKind
 from ivr.storage.sqlite import message_rows
@@ -93,6 +95,25 @@ async def test_database_of_a_newer_version_is_not_written(url: str) -> None:
                 PostgresqlMigration(DatabaseUrl(url)).plan()
         finally:
             await database.write(lambda c: c.execute("DELETE FROM migrations WHERE number = 999").rowcount)
+
+
+def test_node_waits_for_another_that_creates_the_tables(postgresql: PostgresqlServer) -> None:
+    """However long that takes: it failed after the time in which a lock must come."""
+    with postgresql.connect("postgres") as connection:
+        connection.execute("CREATE DATABASE nodes OWNER ivr")
+
+    def start_node() -> None:
+        patience = DatabasePatience(lock_timeout_ms=50)
+        PostgresqlDatabase(DatabaseUrl(postgresql.url("nodes")), connections=2, patience=patience).close()
+
+    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'advisory' AND now() - query_start > interval '0.2 s'"
+    with postgresql.connect("nodes") as first, postgresql.connect("postgres") as observer, ThreadPoolExecutor() as pool:
+        with first.transaction():
+            first.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
+            node = pool.submit(start_node)
+            while not node.done() and observer.execute(waits).fetchone() is None:
+                time.sleep(0.01)
+        node.result()
 
 
 def test_database_of_an_earlier_version_is_migrated_only_when_asked(postgresql: PostgresqlServer) -> None:

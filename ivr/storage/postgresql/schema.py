@@ -75,7 +75,10 @@ def _apply(
     """Apply what is missing, in one transaction; another process that does the same is waited for."""
     connection = PostgresqlConnection(driver)
     with driver.transaction():
+        lock_timeout = driver.execute("SHOW lock_timeout").fetchone()
+        driver.execute("SET LOCAL lock_timeout = 0")  # Migrations of another node may take minutes.
         driver.execute("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
+        driver.execute("SELECT set_config('lock_timeout', %s, true)", lock_timeout)
         applied = read_applied(driver)
         if not applied:
             driver.execute(
