@@ -13,7 +13,7 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.notifications.call_back_call import CallBackFailure
 from ivr.storage.records import AuditAction, Message
 from ivr.web.page_rendering import first, flat, read_form
-from ivr.web.page_sessions import PageSession, require_form_token
+from ivr.web.page_sessions import Attempts, PageSession, require_form_token
 from ivr.web.texts import Translator
 
 SEE_OTHER = 303
@@ -23,20 +23,26 @@ PARAMETER = "call_back"
 """Parameter of the page of a message: how a call-back went."""
 
 
-async def call_back(request: Request, session: PageSession, mailbox: Mailbox, message: Message) -> Response:
+async def call_back(
+    request: Request, attempts: Attempts, session: PageSession, mailbox: Mailbox, message: Message
+) -> Response:
     """Let a phone of the owner ring, then show the message again. `phone`: which, if there are several."""
     form = await read_form(request)
     require_form_token(request, session, flat(form))
     phones, calls = await _find_phones(session, mailbox), session.services.call_backs
     wanted = first(form, "phone") or (phones[0] if phones else "")
-    outcome: str = NO_PHONE
-    if calls is None:
-        outcome = CallBackFailure.NOT_POSSIBLE
-    elif wanted in phones:
+
+    async def ring() -> str:
+        if calls is None:
+            return CallBackFailure.NOT_POSSIBLE
+        if wanted not in phones:
+            return NO_PHONE
         failure = await calls.call(mailbox, message, wanted)
-        outcome = failure or RINGS
         if failure is None:
             await session.record(request, AuditAction.CALLED_BACK, mailbox.id, message.id)
+        return failure or ""
+
+    outcome = await attempts.once(request, session, (message.id, wanted), ring) or RINGS
     address = f"/page/box/{mailbox.id}/message/{message.id}"
     return RedirectResponse(f"{address}?{urlencode({PARAMETER: outcome})}", SEE_OTHER)
 

@@ -7,27 +7,24 @@ import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ivr.api.request_body import read_upload
-from ivr.errors import InvalidAudio, IvrError, TooMuchWork, UnsupportedMediaType
+from ivr.errors import InvalidAudio, TooMuchWork, UnsupportedMediaType
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.takes import TakeSource
 from ivr.storage.records import AuditAction, Caller, Message, RecordingPurpose
 from ivr.validation.fields import MAX_RECIPIENTS
 from ivr.web.page_messages import MessagePages, require_message
 from ivr.web.page_rendering import explain, first, flat, read_form
-from ivr.web.page_sessions import PageSession, require_form_token
+from ivr.web.page_sessions import Attempts, PageSession, require_form_token
 from ivr.web.texts import Translator
 
 FORM_TYPE = "application/x-www-form-urlencoded"
-ATTEMPT_HEADER = "x-attempt"
-MAX_ATTEMPT_LENGTH = 100
-MAX_ATTEMPTS = 1000
-"""Attempts that are remembered, of all sessions together."""
 
 
 class ForwardForm:
@@ -35,7 +32,7 @@ class ForwardForm:
 
     def __init__(self, messages: MessagePages) -> None:
         self._messages = messages
-        self._attempts: dict[tuple[str, str, str], asyncio.Task[None]] = {}
+        self._attempts = Attempts()
 
     async def forward(self, request: Request) -> Response:
         """Forward a message. A form has its recipients in `to`; a request with the audio of a note, in the query."""
@@ -85,26 +82,18 @@ class ForwardForm:
         recipients: Sequence[Mailbox],
         note: Path | None,
     ) -> None:
-        """Send the copies, but not again where the browser repeats an attempt whose answer it has not received."""
+        """Send the copies, but none again where the browser repeats an attempt whose answer it has not received."""
+        sent: list[str] = []
 
-        async def send() -> None:
-            for recipient in recipients:
-                await _forward_to(session, mailbox, message, recipient, note)
-            await session.record(request, AuditAction.FORWARDED, mailbox.id, message.id)
+        async def send_to(recipient: Mailbox) -> str:
+            await _forward_to(session, mailbox, message, recipient, note)
+            if not sent:
+                await session.record(request, AuditAction.FORWARDED, mailbox.id, message.id)
+            sent.append(recipient.id)
+            return ""
 
-        if not (attempt := request.headers.get(ATTEMPT_HEADER, "")):
-            await send()
-            return
-        key = (session.token.id, message.id, attempt[:MAX_ATTEMPT_LENGTH])
-        if key not in self._attempts:
-            while len(self._attempts) >= MAX_ATTEMPTS:
-                self._attempts.pop(next(iter(self._attempts)))
-            self._attempts[key] = asyncio.create_task(send())
-        try:
-            await asyncio.shield(self._attempts[key])
-        except IvrError:
-            self._attempts.pop(key, None)  # What failed may be tried again.
-            raise
+        for recipient in recipients:
+            await self._attempts.once(request, session, (message.id, recipient.id), partial(send_to, recipient))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from ivr.web.message_views import view_message
 from ivr.web.page_call_back import call_back, outcome_texts, phones_to_ring
 from ivr.web.page_lists import count_folders, parse_search
 from ivr.web.page_rendering import PageRenderer
-from ivr.web.page_sessions import PageSession, Visitor, require_form_token, require_session
+from ivr.web.page_sessions import Attempts, PageSession, Visitor, require_form_token, require_session
 from ivr.web.texts import Translator
 
 
@@ -24,6 +24,7 @@ class MessagePages:
 
     def __init__(self, renderer: PageRenderer) -> None:
         self._renderer = renderer
+        self._calls = Attempts()
 
     async def show_message(self, request: Request) -> Response:
         """Show a message. Its folder stays as it is: looking is not hearing. `part`: "live": only what may change."""
@@ -76,7 +77,7 @@ class MessagePages:
 
     async def call_back(self, request: Request) -> Response:
         """Let a phone of the owner ring and call back who left the message."""
-        return await call_back(request, *await require_message(request))
+        return await call_back(request, self._calls, *await require_message(request))
 
     async def send_audio(self, request: Request) -> Response:
         """Send the audio to the player."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -25,6 +27,10 @@ SECURE_COOKIE = "__Host-ivr_session"
 """Browsers accept this name over TLS only, and from this host only."""
 CSRF_FIELD = "csrf"
 CSRF_HEADER = "x-csrf-token"
+ATTEMPT_HEADER = "x-attempt"
+MAX_ATTEMPT_LENGTH = 100
+MAX_ATTEMPTS = 1000
+"""Attempts that are remembered for each kind of action, of all sessions together."""
 BOX_SCAN_SIZE = 500
 
 
@@ -109,6 +115,39 @@ class PageSession(Visitor):
     def actor(self, request: Request) -> Actor:
         device = f"{client_address(request)} session {self.token.id}"
         return Actor(Door.PAGE, self.token.user_id or "", device, "PIN" if self.is_by_pin else "password")
+
+
+class Attempts:
+    """Actions that are done once, also where a browser sends them again under one name, as an answer was lost."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[tuple[str, ...], asyncio.Task[str]] = {}
+
+    async def once(
+        self,
+        request: Request,
+        session: PageSession,
+        subjects: tuple[str, ...],
+        act: Callable[[], Coroutine[Any, Any, str]],
+    ) -> str:
+        """Return what `act` returns: "", or why nothing was done. What failed may be tried again.
+
+        `subjects`: what the action is about; another action under the same name is another attempt.
+        """
+        if not (name := request.headers.get(ATTEMPT_HEADER, "")):
+            return await act()
+        key = (session.token.id, name[:MAX_ATTEMPT_LENGTH], *subjects)
+        if key not in self._tasks:
+            while len(self._tasks) >= MAX_ATTEMPTS:
+                self._tasks.pop(next(iter(self._tasks)))
+            self._tasks[key] = asyncio.create_task(act())
+            self._tasks[key].add_done_callback(lambda task: self._forget_failed(key, task))
+        return await asyncio.shield(self._tasks[key])
+
+    def _forget_failed(self, key: tuple[str, ...], task: asyncio.Task[str]) -> None:
+        is_done = not task.cancelled() and task.exception() is None and task.result() == ""
+        if not is_done and self._tasks.get(key) is task:
+            del self._tasks[key]
 
 
 def get_page_services(request: Request) -> PageServices:

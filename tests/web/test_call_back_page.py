@@ -154,6 +154,31 @@ async def test_who_is_signed_in_chooses_among_the_own_phones(
     assert [call["Channel"] for call in phones.calls] == ["PJSIP/desk"]
 
 
+async def test_click_after_an_answer_that_was_lost_calls_no_second_time(
+    call_app: tuple[AppFixture, FakePhoneSystem], phone_browser: Browser
+) -> None:
+    app, phones = call_app
+    box = await app.create_box("1000", app.alice)
+    await phone_browser.sign_in_by_pin()
+    path = path_of(await app.create_message(box, caller="2001"))
+
+    async def click(attempt: str) -> str:
+        await phone_browser.open(path)
+        phone_browser.http.headers["X-Attempt"] = attempt
+        await phone_browser.send(f"{path}/call-back")
+        return phone_browser.text
+
+    phones.answers = False
+    assert "Your phone cannot be reached just now." in await click("first")
+    phones.answers = True
+    for _ in range(2):  # Who does not know that the phone rang clicks again, also after the call.
+        assert "Your phone rings" in await click("first")
+    assert len(phones.calls) == 2, "what failed is tried again, what was done is not"
+    assert "Your phone rings" in await click("second")
+    assert len(phones.calls) == 3
+    assert len(await app.container.audit_store.find(AuditQuery(action=AuditAction.CALLED_BACK), 10)) == 2
+
+
 async def test_call_back_needs_the_token_of_its_form(
     call_app: tuple[AppFixture, FakePhoneSystem], phone_browser: Browser
 ) -> None:

@@ -367,6 +367,19 @@ async def test_message_is_forwarded_with_and_without_a_note(app: AppFixture, bro
     assert not list((app.settings.data.folder / "takes").iterdir())
 
 
+async def test_attempt_whose_answer_was_lost_sends_only_what_it_has_not_sent(
+    app: AppFixture, browser: Browser, box: Mailbox
+) -> None:
+    recipients = [await app.create_box("1001", app.bob), await app.create_box("1002", app.bob)]
+    message = await app.create_message(box)
+    await browser.open(path_of(message))
+    browser.http.headers["X-Attempt"] = "one"
+    for to in ("1001", "1001", "1001 1002"):  # The last one with a number more, as its owner has thought of it.
+        await browser.send(f"{path_of(message)}/forward", to=to)
+        assert "Forwarded to mailboxes:" in browser.text
+    assert [len(await app.messages(recipient)) for recipient in recipients] == [1, 1]
+
+
 async def test_message_is_forwarded_to_the_members_of_a_distribution_list(
     app: AppFixture, browser: Browser, box: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -182,6 +182,7 @@ function startNote(form) {
     },
     onRecorded(sound, seconds) {
       recorded = sound;
+      attempt = newAttempt();
       status.textContent = form.dataset.recorded.replace("#", Math.round(seconds));
     },
     onRefused() { status.textContent = form.dataset.failed; },
@@ -192,6 +193,7 @@ function startNote(form) {
     await recorder.stop();
     recorded = null;
     status.textContent = "";
+    attempt = newAttempt(); // Another note is sent, whatever became of the earlier one.
   });
 
   form.addEventListener("submit", async (event) => {
@@ -221,17 +223,21 @@ function showOutcome(answer) {
   document.getElementById("status").replaceChildren(...(said ? [said] : []));
 }
 
+let call = newAttempt(); // A click after an answer that was lost calls no second time.
+
 // The other forms leave the page once they are answered, unless numbers or a note wait to be sent.
 document.addEventListener("submit", async (event) => {
   const form = event.target; // Its fields are named `id` and `action`, too, and hide its own.
-  if (!["actions", "call-back"].includes(form.getAttribute("id"))) return;
+  const id = form.getAttribute("id");
+  if (!["actions", "call-back"].includes(id)) return;
   event.preventDefault();
   if (form.dataset.sending) return;
   form.dataset.sending = "1";
   const isFollowed = Boolean(forward) && hasUnsent(forward.parentElement);
   const body = new URLSearchParams(new FormData(form, event.submitter));
-  const { answer, url, problem } = await send(form.getAttribute("action"), body, { isFollowed });
+  const { answer, url, problem } = await send(form.getAttribute("action"), body, { isFollowed, attempt: id === "call-back" ? call : "" });
   delete form.dataset.sending;
+  if (!problem) call = newAttempt();
   if (problem) showProblem(problem);
   else if (answer) showOutcome(answer);
   else location.assign(url);
