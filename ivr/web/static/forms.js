@@ -69,13 +69,13 @@ export function tell(outcome, content, kind) {
   outcome.replaceChildren(content);
 }
 
-// Tells above the view why something was not done; screen readers say it at once.
-export function showProblem(content) {
+// Tells above the view why something was not done; screen readers say it at once. `button`: what tries again.
+export function showProblem(content, button = "") {
   for (const earlier of document.querySelectorAll("main > .problem")) earlier.remove();
   const shown = document.createElement("p");
   shown.className = "problem";
   shown.setAttribute("role", "alert");
-  shown.append(content);
+  shown.append(content, " ", button);
   const status = document.getElementById("status");
   status.replaceChildren();
   status.after(shown);

@@ -110,8 +110,8 @@ async function change({ action, ids, done = undone, undo = "", to = "", after = 
     removeRows(isMoved ? new Set(part) : gone);
     showProgress(number.format(changed.length));
   }
-  unfinished = problem ? { action, changed, lost, rest: queue } : null;
-  for (const id of queue) selected.add(id);
+  unfinished = problem && !isUndo ? { action, changed, lost, rest: queue } : null;
+  if (!isUndo) for (const id of queue) selected.add(id);
   isChanging = false;
   delete document.body.dataset.changing;
   if (!problem) wholeFrom = null;
@@ -120,7 +120,7 @@ async function change({ action, ids, done = undone, undo = "", to = "", after = 
     if (lost.length > 0) sentences.push(lostText.replace("#", number.format(lost.length)));
     showNotice(sentences.join(" "), undo && changed.length > 0 ? { action: undo, ids: changed, to: isSearch ? "previous" : shown.value, isUndo: true } : null);
   }
-  if (problem) showProblem(problem);
+  if (problem) showProblem(problem, isUndo ? undoButton({ action, ids: queue, to, isUndo }) : ""); // Of the rest.
   store();
   showSelection();
   if (isUndo || !MOVES.includes(action)) cutRows();
@@ -150,16 +150,18 @@ function cutRows() {
   for (const row of [...rows.children].slice(MAX_ROWS)) row.remove();
 }
 
+function undoButton(undo) {
+  const button = Object.assign(document.createElement("button"), { type: "button", textContent: undoText });
+  button.addEventListener("click", () => change(undo));
+  return button;
+}
+
 function showNotice(text, undo = null) {
   for (const problem of document.querySelectorAll("main > .problem")) problem.remove();
   const notice = document.createElement("p");
   notice.className = "notice";
   notice.append(Object.assign(document.createElement("span"), { textContent: text }));
-  if (undo) {
-    const button = Object.assign(document.createElement("button"), { type: "button", textContent: undoText });
-    button.addEventListener("click", () => change(undo));
-    notice.append(button);
-  }
+  if (undo) notice.append(undoButton(undo));
   status.replaceChildren(notice);
 }
 
@@ -210,5 +212,5 @@ watch();
 document.addEventListener("page-refreshed", () => {
   showSelection();
   watch();
-  if (document.activeElement === document.body) status.querySelector("button")?.focus(); // The button that was pressed is gone.
+  if (document.activeElement === document.body) document.querySelector("#status button, main > .problem button")?.focus(); // The button that was pressed is gone.
 });
