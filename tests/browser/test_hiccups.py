@@ -12,7 +12,7 @@ import pytest
 from bench.fill_boxes import fill
 from ivr.storage.records import Folder
 from tests.browser.conftest import PHONE, PageSite
-from tests.support.chromium import new_context
+from tests.support.chromium import expect, new_context
 
 SOUND = {"name": "note.wav", "mimeType": "audio/wav"}
 
@@ -154,7 +154,7 @@ async def test_whole_folder_is_deleted_and_brought_back_although_the_network_fai
     await page.get_by_text("The service cannot be reached just now: try again.").wait_for()
     newest = await site.leave_message("Peter", s=0.5)
     await page.get_by_role("link", name="Peter").wait_for()
-    assert await page.get_by_label("Select the older ones").is_checked()
+    await expect(page.get_by_label("Select the older ones")).to_be_checked()
     await delete.click()
     await page.get_by_text("Deleted: 451.").wait_for()
     assert await site.app.folder_of(newest) == "new", "what came meanwhile was not selected"

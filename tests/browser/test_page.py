@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import DESK, LOOKS, PHONE, TRANSCRIPT, PageSite, require_no_barriers
-from tests.support.chromium import new_context
+from tests.support.chromium import expect, new_context
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ async def test_message_is_played_to_its_end_and_then_saved(site: PageSite, page:
     await page.get_by_role("link", name="Maria").click()
     await page.locator("#wave[data-ready]").wait_for()
     assert await page.title() == "Voicemail"
-    assert await page.get_by_text("bicycle shop").is_visible()
+    await expect(page.get_by_text("bicycle shop")).to_be_visible()
     position = "document.getElementById('audio').currentTime"
     await page.get_by_role("button", name="Forward 5 seconds").click()
     await page.wait_for_function(f"() => {position} >= 5")
@@ -133,7 +133,7 @@ async def test_phone_and_page_see_the_same_mailbox(site: PageSite, page: Any) ->
     first = await site.leave_message(number="2001", age_s=120)
     await site.leave_message(number="2002", age_s=60)
     await page.reload()
-    assert await page.locator(".row").count() == 2
+    await expect(page.locator(".row")).to_have_count(2)
     await page.get_by_label(re.compile("message of 2001")).check()
     await page.get_by_role("button", name="Delete").click()
     await page.get_by_text("Deleted: 1.").wait_for()
@@ -145,17 +145,17 @@ async def test_phone_and_page_see_the_same_mailbox(site: PageSite, page: Any) ->
 async def test_list_follows_callers_and_phone_without_reloading(site: PageSite, page: Any) -> None:
     await site.leave_message(number="2001", age_s=90)
     await page.get_by_label(re.compile("message of 2001")).check()
-    assert await page.get_by_text("There are new messages.").is_visible()
+    await expect(page.get_by_text("There are new messages.")).to_be_visible()
     await site.leave_message(number="2002", age_s=60)
     await page.get_by_role("link", name="2002").wait_for()
-    assert await page.locator(".row b").all_inner_texts() == ["2002", "2001"]
+    await expect(page.locator(".row b")).to_have_text(["2002", "2001"])
     chosen = page.get_by_label(re.compile("message of 2001"))
-    assert await chosen.is_checked()
+    await expect(chosen).to_be_checked()
     assert await chosen.evaluate("box => box === document.activeElement"), "the keyboard stays where it was"
     await site.app.run_call(endpoint="alice", number="1000")  # Hears the newest message to its end.
     await page.get_by_role("link", name="2002").wait_for(state="detached")
-    assert await page.get_by_role("link", name="Saved 1").is_visible()
-    assert await chosen.is_checked()
+    await expect(page.get_by_role("link", name="Saved 1")).to_be_visible()
+    await expect(chosen).to_be_checked()
     await page.get_by_role("link", name="2001").click()
     await page.get_by_role("button", name="Save", exact=True).wait_for()
     await site.app.run_call(endpoint="alice", number="1000")
@@ -223,7 +223,7 @@ async def test_link_from_a_mail_is_played_to_its_end_without_a_sign_in(site: Pag
     context = await new_context(chromium, viewport=PHONE, base_url=site.url)
     page = await context.new_page()
     await page.goto(site.link_to(message))
-    assert await page.get_by_text("bicycle shop").is_visible()
+    await expect(page.get_by_text("bicycle shop")).to_be_visible()
     await page.locator("#wave[data-ready]").wait_for()
     await page.get_by_role("button", name="Play").click()
     await page.locator("#player[data-heard]").wait_for()
@@ -245,7 +245,7 @@ async def test_word_that_is_clicked_plays_from_there_and_words_light_up(site: Pa
     position = "document.getElementById('audio').currentTime"
     assert place <= await page.evaluate(position) < place + 1
     await page.locator(".said", has_text="ready").wait_for()
-    assert await page.locator(".said").count() == 1
+    await expect(page.locator(".said")).to_have_count(1)
     await page.get_by_role("button", name="Pause").click()
     await page.emulate_media(forced_colors="active")
     word = page.locator(".transcript span:nth-child(3)")
@@ -282,12 +282,12 @@ async def test_search_follows_new_messages_and_the_message_leads_back_to_it(site
     await page.get_by_role("searchbox").fill("bicycl")
     await page.keyboard.press("Enter")
     await page.get_by_role("link", name="Maria").wait_for()
-    assert await page.locator(".row b").all_inner_texts() == ["Maria"]
+    await expect(page.locator(".row b")).to_have_text(["Maria"])
     await site.leave_message("Bicycle shop")
     await page.get_by_role("link", name="Bicycle shop").wait_for()
     await page.get_by_role("link", name="Maria").click()
     await page.get_by_role("link", name="Back to what was found").click()
-    assert await page.locator(".row b").all_inner_texts() == ["Bicycle shop", "Maria"]
+    await expect(page.locator(".row b")).to_have_text(["Bicycle shop", "Maria"])
     assert await page.title() == "Voicemail"
 
 
@@ -297,7 +297,7 @@ async def test_long_list_grows_at_its_end(site: PageSite, page: Any) -> None:
     await page.reload()
     await page.locator(".row").nth(49).scroll_into_view_if_needed()
     await page.locator(".row").nth(59).wait_for()
-    assert await page.locator(".row b").all_inner_texts() == [str(3000 + n) for n in range(60)]
+    await expect(page.locator(".row b")).to_have_text([str(3000 + n) for n in range(60)])
 
 
 async def test_axe_finds_nothing_and_a_small_phone_needs_no_sideways_scrolling(site: PageSite, chromium: Any) -> None:

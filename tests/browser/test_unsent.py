@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import PASSWORD, PHONE, PageSite
-from tests.support.chromium import new_context
+from tests.support.chromium import expect, new_context
 
 SOUND = {"name": "note.wav", "mimeType": "audio/wav"}
 ENDED = "Your session has ended: sign in again."
@@ -63,11 +63,11 @@ async def test_settings_that_are_typed_stay_while_greetings_and_pin_are_sent(sit
         await page.get_by_label("New PIN again").fill(pin)
         await page.get_by_role("button", name="Set the PIN").click()
         await page.locator(f"#set-pin .outcome.{kind}").wait_for()
-    assert await mails.input_value() == "alice@example.com"
+    await expect(mails).to_have_value("alice@example.com")
     await page.get_by_label("Time zone (empty").fill("Nowhere/Land")
     await page.get_by_role("button", name="Save the settings").click()
     await page.locator("#settings .outcome.problem").wait_for()
-    assert await mails.input_value() == "alice@example.com"
+    await expect(mails).to_have_value("alice@example.com")
     await page.get_by_label("Time zone (empty").fill("")
     await page.get_by_role("button", name="Save the settings").click()
     await page.locator("#settings .outcome.notice").wait_for()
@@ -147,14 +147,14 @@ async def test_selected_messages_stay_so_after_undo_and_search(site: PageSite, p
     await page.get_by_label("Peter").check()
     await page.get_by_role("button", name="Undo").click()
     await page.get_by_text("Maria").wait_for()
-    assert await page.locator(".row :checked").count() == 1
+    await expect(page.locator(".row :checked")).to_have_count(1)
     await page.get_by_label("Search").fill("Paula")
     await page.get_by_role("button", name="Search").click()
     await page.get_by_label("Paula").check()
     await page.locator("#folders").get_by_role("link", name="New").click()
     await page.get_by_text("Maria").wait_for()
-    assert await page.get_by_label("Peter").is_checked()
-    assert await page.locator(".row :checked").count() == 1, "what is selected in a search is selected only there"
+    await expect(page.get_by_label("Peter")).to_be_checked()
+    await expect(page.locator(".row :checked"), "what is selected in a search is selected only there").to_have_count(1)
 
 
 async def test_administrators_forms_stay_while_the_session_ends(site: PageSite, chromium: Any) -> None:
@@ -181,7 +181,7 @@ async def test_administrators_forms_stay_while_the_session_ends(site: PageSite, 
     await sign_in_by_password()
     await create.dblclick()
     await page.get_by_text("first PIN is").wait_for()
-    assert await page.get_by_role("alert").count() == 0
+    await expect(page.get_by_role("alert")).to_have_count(0)
     assert await page.locator("#status").evaluate("text => text === document.activeElement")
     await context.close()
 
@@ -193,4 +193,4 @@ async def test_forwarding_that_is_refused_is_said_at_once(site: PageSite, page: 
     await page.get_by_label("Mailbox numbers").fill("7777")
     await page.get_by_role("button", name="Send").click()
     await page.get_by_role("alert").get_by_text("7777").wait_for()
-    assert await page.get_by_label("Mailbox numbers").input_value() == "7777"
+    await expect(page.get_by_label("Mailbox numbers")).to_have_value("7777")

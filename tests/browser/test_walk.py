@@ -6,7 +6,7 @@ from typing import Any
 
 from ivr.directory.pin_lockout import PinAttempt
 from tests.browser.conftest import DESK, PASSWORD, TRANSCRIPT, PageSite
-from tests.support.chromium import new_context
+from tests.support.chromium import expect, new_context
 from tests.web.hostile_texts import EVIL, store_hostile_texts
 
 
@@ -38,10 +38,10 @@ async def test_owner_walks_from_the_sign_in_to_the_sign_out(site: PageSite, chro
         await page.locator(".row input").nth(row).check()
     await page.get_by_role("button", name="Mark urgent").click()
     await page.get_by_text("Marked urgent: 2.").wait_for()
-    assert await page.locator(".row .urgent").count() == 3
+    await expect(page.locator(".row .urgent")).to_have_count(3)
     await page.get_by_role("button", name="Undo").click()
     await page.get_by_text("Undone.").wait_for()
-    assert await page.locator(".row .urgent").count() == 1
+    await expect(page.locator(".row .urgent")).to_have_count(1)
     await page.locator(".row input").nth(2).check()
     await page.get_by_role("button", name="Delete").click()
     await page.get_by_role("link", name="Deleted 1").click()
@@ -53,7 +53,7 @@ async def test_owner_walks_from_the_sign_in_to_the_sign_out(site: PageSite, chro
         await page.get_by_role("searchbox").fill(words)
         await page.keyboard.press("Enter")
         await page.wait_for_url(f"**/search?q={words.replace(' ', '+')}")
-        assert await page.locator(".row").count() == 1
+        await expect(page.locator(".row")).to_have_count(1)
     # Download, then forward to several with a note; the copy shows where its note ends.
     await page.get_by_role("link", name="Maria").click()
     async with page.expect_download() as download:
@@ -77,7 +77,7 @@ async def test_owner_walks_from_the_sign_in_to_the_sign_out(site: PageSite, chro
     marked, whole = [(await page.locator(part).bounding_box())["width"] for part in ("#intro", "#wave")]
     [copy] = await site.app.messages(shared)
     assert abs(marked / whole - copy.intro_ms / copy.length_ms) < 0.02
-    assert await page.get_by_text("Alice 1000").is_visible(), "who forwarded it"
+    await expect(page.get_by_text("Alice 1000"), "who forwarded it").to_be_visible()
     # No Call back without a phone of the lab; sign out everywhere ends the other browser, too.
     assert await site.app.folder_of(message) == "new"
     await page.get_by_role("button", name="Sign out everywhere").click()
@@ -100,7 +100,7 @@ async def test_owner_sets_what_is_left_to_owners_and_the_new_pin_ends_other_sess
         await one.keyboard.press("Enter")
         await one.get_by_role("link", name="Settings").click()
     # The rules of PINs are said before; a weak one is refused with its reason.
-    assert await page.get_by_text("A PIN has 4 to 6 digits.").is_visible()
+    await expect(page.get_by_text("A PIN has 4 to 6 digits.")).to_be_visible()
     for pin, shown in (("1111", ".problem"), ("8341", ".notice")):
         await page.get_by_label("New PIN", exact=True).fill(pin)
         await page.get_by_label("New PIN again").fill(pin)

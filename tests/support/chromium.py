@@ -42,3 +42,11 @@ async def new_context(browser: Any, **options: Any) -> Any:
     context = await browser.new_context(**options)
     context.set_default_timeout(TIMEOUT_MS)
     return context
+
+
+def expect(locator: Any, message: str | None = None) -> Any:
+    """Return Playwright's assertions about `locator`. They wait: a view shows a change a moment after its notice."""
+    from playwright.async_api import expect as expect_of
+
+    expect_of.set_options(timeout=TIMEOUT_MS)
+    return expect_of(locator, message)
