@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
-import mailbox
 import os
-import re
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from contextlib import closing
-from email.mime.audio import MIMEAudio
-from email.mime.multipart import MIMEMultipart
-from email.mime.text import MIMEText
 from pathlib import Path
 from typing import Any
 
@@ -215,39 +210,6 @@ def test_messages_that_are_stored_elsewhere_are_not_silently_left_behind(
     maker.message()
     found = import_all(demo, maker, "--dry-run", fails=3)["notes"]
     assert [note["level"] for note in found] == ["warning"], "the option may be left over"
-
-
-def test_messages_in_imap_come_by_the_program_of_the_guide(demo: Ivr, maker: SpoolMaker, tmp_path: Path) -> None:
-    """docs/moving-in.md has it: mails become a spool, which is imported as any other."""
-    guide = (Path(__file__).parents[2] / "docs" / "moving-in.md").read_text()
-    (program,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
-    maildir = mailbox.Maildir(tmp_path / "mails")
-    kinds = (("Urgent", "Message", ""), ("", "Message", "S"), ("", "unavail", "S"))
-    for number, (flag, kind, seen) in enumerate(kinds):
-        mail = mailbox.MaildirMessage(MIMEMultipart())
-        for name, value in {
-            "Extension": "2001", "Context": "default", "Flag": flag, "Caller-ID-Num": "5551", "Duration": "1",
-            "Caller-ID-Name": "=?UTF-8?Q?Anna_Gro=C3=9F?=", "Orig-time": str(1_460_000_000 + number), "Category": "",
-            "Message-ID": f"{1_460_000_000 + number}-0000000{number}", "Message-Type": kind,
-        }.items():  # fmt: skip
-            mail[f"X-Asterisk-VM-{name}"] = value
-        mail["Subject"] = "New message"
-        audio = MIMEAudio(maker.audio("WAV", number + 1).read_bytes(), "x-wav")
-        audio.add_header("Content-Disposition", "attachment", filename="msg0000.WAV")
-        mail.attach(MIMEText("You have a message."))
-        mail.attach(audio)
-        mail.set_flags(seen)
-        maildir.add(mail)
-    (tmp_path / "mails_to_spool.py").write_text(program)
-    command = [sys.executable, *map(str, (tmp_path / "mails_to_spool.py", tmp_path / "mails", maker.spool))]
-    subprocess.run(command, check=True)
-    report = import_all(demo, maker, "--box", "2001@default")
-    assert report["boxes"][0]["greetings"] == ["unavail"]
-    assert [(m["folder"], m["urgent"], m["caller"], m["caller_name"]) for m in listed(demo, "2001")] == [
-        ("new", True, "5551", "Anna Groß"),
-        ("saved", False, "5551", "Anna Groß"),
-    ]
-    assert "boxes are equal" in demo("import", "verify").stdout
 
 
 @pytest.mark.parametrize(("format_text", "clock"), [("'vm-at' IMp", "12h"), ("'digits/at' kM", "24h"), ("Q", None)])
