@@ -144,10 +144,12 @@ class Site:
     async def listen_in_app_voicemail(self, box: BoxState) -> None:
         """The owner hears the new messages there, by the dialplan's one line; app_voicemail moves them to Old."""
         async with box.lock:
-            inbox = self.folder(box) / "INBOX"
-            paths = sorted(inbox.glob("msg*.wav"))
-            if box.is_moved or not paths:
+            if box.is_moved:
                 return
+            inbox = self.folder(box) / "INBOX"
+            # app_voicemail stores a message a moment after its caller has hung up.
+            await wait_until(lambda: len([*inbox.glob("msg*.txt")]) == len(box.spoken), FOLLOW_TIMEOUT_S)
+            paths = sorted(inbox.glob("msg*.wav"))
             due = [SpokenMessage(path.stem, read_recording(path)) for path in paths]
             call = await box.owner.dial(f"*43{box.owner.number}")
             await call.press("1")
