@@ -19,8 +19,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.lab import processor_waits
 from tests.lab.lab import RIVALS, LabInfo
 from tests.lab.processes import as_service_user
+from tests.lab.processor_waits import find_waits
 from tests.lab.service_log import find_stalls
 from tests.lab.sip_phone import Clip, ClipNotHeard, Phone, PhoneCall, Samples, Vocabulary
 from tests.lab.sip_phone.speech import speech
@@ -53,6 +55,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for index, item in enumerate(long):
         short.insert(index * 4, item)
     items[:] = short
+
+
+class MachineWasFull(Exception):
+    """A test failed, and a service or a phone of its lab got no processor for a while.
+
+    `tests/run` makes such a test once more, and says so.
+    """
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Tell a failure by the machine from one of the product: calls and phones are of no use without a processor."""
+    begin = time.time()
+    try:
+        yield
+    except Exception as error:
+        if LAB and (waits := find_waits(Path(LAB).parent / processor_waits.FILE_NAME, begin, time.time())):
+            found = [f"{wait.waited_ms} of {wait.of_ms} ms: {wait.process}" for wait in waits]
+            raise MachineWasFull(f"no processor for {len(waits)} times, {found[:5]}, and: {error}") from error
+        raise
 
 
 class AdminClient:

@@ -17,11 +17,12 @@ import signal
 import subprocess
 import sys
 
-from tests.lab import storage
+from tests.lab import processor_waits, storage
 from tests.lab.asterisk_config import SipAccount
 from tests.lab.asterisk_root import AsteriskUnavailable, unavailable_reason
 from tests.lab.lab import Lab
 from tests.lab.processes import StartFailed
+from tests.lab.processor_waits import ProcessorWatch
 from tests.lab.transports import TRANSPORT_MODES
 
 
@@ -62,7 +63,10 @@ def run(options: argparse.Namespace) -> int:
         try:
             lab.start()
             environment = {**os.environ, "IVR_LAB": str(lab.write_info())}
+            watch = ProcessorWatch(lab.folder / processor_waits.FILE_NAME)
+            watch.start()
             code = subprocess.run(options.command, check=False, env=environment).returncode
+            watch.stop()
         finally:
             lab.stop()
     if code == 0:
