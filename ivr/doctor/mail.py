@@ -31,7 +31,7 @@ def check_mail_server(installation: Installation) -> Iterator[Finding]:
             yield warning("mail", what, remedy, command=command, fill_in=("HOST",))
         return
     try:
-        asyncio.run(_verify(settings.model_copy(update={"timeout_s": CONNECT_TIMEOUT_S})))
+        takes_all_scripts = asyncio.run(_verify(settings.model_copy(update={"timeout_s": CONNECT_TIMEOUT_S})))
     except NotificationFailed as error:
         names = _settings_to_correct(error)
         remedy = f"correct {names} in [mail] of ivr.toml, then: {RESTART}; mails wait meanwhile"
@@ -42,7 +42,11 @@ def check_mail_server(installation: Installation) -> Iterator[Finding]:
             remedy += f". Fill in {' and '.join(fill_in)}"
         yield problem("mail", str(error), remedy, command=command, fill_in=fill_in)
     else:
-        yield ok("mail", f"{format_address(settings.host, settings.port)} accepts mail from {settings.sender}")
+        server = format_address(settings.host, settings.port)
+        yield ok("mail", f"{server} accepts mail from {settings.sender}")
+        if not takes_all_scripts and (address := _address_of_another_script(installation)):
+            what = f"{server} does not support SMTPUTF8, so mail to {address} is given up"
+            yield warning("mail", what, "let the mail server support it, or give another address of that person")
 
 
 def _correction(installation: Installation, names: str, settings: MailSettings) -> tuple[str, tuple[str, ...]]:
@@ -76,10 +80,10 @@ def _settings_to_correct(error: NotificationFailed) -> str:
             return SERVER
 
 
-async def _verify(settings: MailSettings) -> None:
+async def _verify(settings: MailSettings) -> bool:
     client = SmtpClient(settings)
     try:
-        await client.verify()
+        return await client.verify()
     finally:
         client.close()
 
@@ -87,6 +91,21 @@ async def _verify(settings: MailSettings) -> None:
 def _users_with_address(installation: Installation) -> int:
     users = installation.snapshot.users if installation.snapshot else ()
     return sum(bool(user.email) and user.settings.get("vm_to_email_enabled") is not False for user in users)
+
+
+def _address_of_another_script(installation: Installation) -> str:
+    """Return a stored address whose part before the @ is not ASCII; "" if there is none."""
+    snapshot = installation.snapshot
+    if not snapshot:
+        return ""
+    of_users = [user.email or "" for user in snapshot.users]
+    of_boxes = [
+        address
+        for box in snapshot.boxes
+        for address in (box.notify_email or "", *box.notify_email_addresses, *box.short_mail_addresses)
+    ]
+    addresses = (*of_users, *of_boxes, installation.settings.mail.administrator)
+    return next((address for address in addresses if not address.rpartition("@")[0].isascii()), "")
 
 
 def check_mail_templates(installation: Installation) -> Iterator[Finding]:

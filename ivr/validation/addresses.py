@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from email.utils import parseaddr
 from urllib.parse import urlsplit
 
@@ -13,6 +14,8 @@ MAX_ADDRESS_BYTES = 254
 MAX_LOCAL_PART_BYTES = 64
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 MAX_URL_LENGTH = 2000
+MAX_SHOWN_LENGTH = 100
+"""Characters of a refused text that its error repeats."""
 MAX_SENDER_LENGTH = 320
 """Characters of a name and an address."""
 EXAMPLE = "write it as alice@example.com"
@@ -24,23 +27,55 @@ _SEPARATORS = re.compile(r"[\s,;]+")
 
 
 def mail_address(text: str) -> str:
-    """Return one address without the blanks around it. Raises `BadInput`.
+    """Return one address without the blanks around it, its characters composed (RFC 6532). Raises `BadInput`.
 
     Quoted local parts and addresses of IP addresses are refused: few mail servers accept them.
     """
-    address = text.strip()
+    address = unicodedata.normalize("NFC", text.strip())
     if not address:
         raise BadInput(f"the mail address is empty: {EXAMPLE}")
-    if "<" in address or ">" in address or '"' in address:
-        raise BadInput(f"{text!r} is not an address alone: leave out the name, {EXAMPLE}")
-    if _SEPARATORS.search(address) or address.count("@") > 1:
-        raise BadInput(
-            f"{text!r} is not one address: {EXAMPLE}; notify_email_addresses takes several, with commas between them"
-        )
-    local_part, at, domain = address.partition("@")
-    if not (at and _is_local_part(local_part) and _is_mail_domain(domain)) or len(address.encode()) > MAX_ADDRESS_BYTES:
-        raise BadInput(f"{text!r} is not a mail address: {EXAMPLE}")
+    if wrong := _fault_of_form(address) or _fault_of_parts(*address.rsplit("@", 1)):
+        raise BadInput(f"{text[:MAX_SHOWN_LENGTH]!r} {wrong}: {EXAMPLE}")
     return address
+
+
+def _fault_of_form(address: str) -> str:
+    """Return what is wrong with an address before its parts are looked at; "" if it is one text with one @."""
+    if has_invisible_characters(address):
+        return "has characters that cannot be seen"
+    if address.lower().startswith("mailto:"):
+        return "begins with 'mailto:', which is no part of an address"
+    if "<" in address or ">" in address:
+        return "is not an address alone, without a name and the signs < and >"
+    if '"' in address:
+        return "has quotation marks, and few mail servers accept such an address"
+    if "(" in address or ")" in address:
+        return "has brackets, and no mail address has any"
+    if _SEPARATORS.search(address) or address.count("@") > 1:
+        return "is not one address (notify_email_addresses takes several, with commas between them)"
+    return "" if "@" in address else "is not a mail address, since it has no @"
+
+
+def _fault_of_parts(local_part: str, domain: str) -> str:
+    """Return what is wrong with what is before and behind the @; "" if mail can be sent to it."""
+    if not local_part or not domain:
+        return f"is not a mail address, since nothing is {'before' if domain else 'behind'} the @"
+    if (length := len(local_part.encode(errors="replace"))) > MAX_LOCAL_PART_BYTES:
+        return f"has {length} bytes before the @, and at most {MAX_LOCAL_PART_BYTES} are possible"
+    if local_part != local_part.strip(".") or ".." in local_part:
+        return "has a dot at its start, before the @ or behind another dot"
+    if not _LOCAL_PART.fullmatch(local_part) or "=?" in local_part:  # It would begin an encoded word in headers.
+        return "has signs before the @ that no mail address has"
+    if domain != domain.strip("."):
+        return "ends with a dot" if domain.endswith(".") else "has a dot behind the @"
+    if domain.startswith("[") or domain.rpartition(".")[2].isdigit():  # RFC 3696: the last part is no number.
+        return "names a machine by its number, and no domain"
+    ascii_form = ascii_domain(domain)
+    if ascii_form is None or ascii_form.rpartition(".")[2].isdigit():
+        return f"is not a mail address, since {domain[:MAX_SHOWN_LENGTH]!r} cannot be the name of a domain"
+    if len(address := f"{local_part}@{ascii_form}".encode()) > MAX_ADDRESS_BYTES:
+        return f"has {len(address)} bytes, and at most {MAX_ADDRESS_BYTES} are possible"
+    return ""
 
 
 def is_mail_address(text: str) -> bool:
@@ -70,19 +105,23 @@ def unique_addresses(addresses: list[str]) -> list[str]:
 def sender_address(text: str) -> str:
     """Return the sender of mails: an address, or a name and an address as in `Voicemail <vm@example.com>`.
 
-    Raises `BadInput`.
+    Its domain is written in ASCII, and its local part has to be: every mail server on the way to any recipient takes
+    such a sender. Raises `BadInput`.
     """
     # The parser of the library recurses, and takes seconds for some long texts.
     is_short = len(text) <= MAX_SENDER_LENGTH
-    address = (parseaddr(text)[1] if is_short else "") if "<" in text else text
+    written = text.strip()
+    address = (parseaddr(written)[1] if is_short else "") if "<" in written else written
+    example = "write vm@example.com or Voicemail <vm@example.com>"
     try:
-        mail_address(address)
+        smtp_address = to_smtp(mail_address(address))
     except BadInput as error:
-        example = "write vm@example.com or Voicemail <vm@example.com>"
-        raise BadInput(f"{text!r} is not a sender of mail: {example}") from error
+        raise BadInput(f"{text[:MAX_SENDER_LENGTH]!r} is not a sender of mail: {example}") from error
     if has_invisible_characters(text):
         raise BadInput(f"{text!r} is not a sender of mail: it has characters that cannot be seen")
-    return text.strip()
+    if not smtp_address.isascii():
+        raise BadInput(f"{text!r} is not a sender of mail, since many servers take A to Z only before an @: {example}")
+    return smtp_address.join(written.rsplit(address, 1))
 
 
 def to_smtp(address: str) -> str:
@@ -103,19 +142,6 @@ def ascii_domain(domain: str) -> str | None:
     if len(domain) > 253 or not all(_LABEL.fullmatch(label) for label in domain.split(".")):
         return None
     return domain
-
-
-def _is_mail_domain(domain: str) -> bool:
-    """Return whether mail can be sent to a domain: its last part is no number, as in an IP address (RFC 3696)."""
-    ascii_form = None if has_invisible_characters(domain) else ascii_domain(domain)
-    return ascii_form is not None and not ascii_form.rpartition(".")[2].isdigit()
-
-
-def _is_local_part(text: str) -> bool:
-    """Return whether a text is a local part that every header shows as it is: `=?` would begin an encoded word."""
-    within_length = len(text.encode(errors="replace")) <= MAX_LOCAL_PART_BYTES
-    visible = not has_invisible_characters(text) and "=?" not in text
-    return within_length and visible and _LOCAL_PART.fullmatch(text) is not None
 
 
 def web_origin(text: str) -> str:

@@ -20,6 +20,7 @@ from ivr.mailbox.box_settings import BoxSettings
 from ivr.validation.fields import STORED
 from tests.doctor.conftest import SECRET, TODAY, DoctorFixture
 from tests.support.app_fixture import FakeClock
+from tests.support.fake_smtp_server import FakeSmtpServer
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -177,6 +178,19 @@ def test_earlier_pepper_in_use_is_said(doctor: DoctorFixture) -> None:
 def test_missing_account_is_reported(doctor: DoctorFixture) -> None:
     doctor.change_records(accounts=[], users=[], boxes=[], endpoints=[])
     doctor.assert_finding("there is no account yet", "create one, of a NAME of yours", Level.WARNING)
+
+
+@pytest.mark.parametrize("is_able", [True, False])
+def test_address_that_the_mail_server_cannot_take_is_named(doctor: DoctorFixture, is_able: bool) -> None:
+    server = FakeSmtpServer(enable_SMTPUTF8=is_able)
+    server.start()
+    doctor.settings["mail"] = {"host": "127.0.0.1", "port": server.port}
+    for address in ("a@b\xfccher.example", "\xfc@x.example"):
+        doctor.change_records(boxes=[BoxSettings(name="Alice", mailbox="1000", notify_email_addresses=[address])])
+        found = [finding.what for finding in doctor.findings() if "SMTPUTF8" in finding.what]
+        assert bool(found) == (not is_able and address == "\xfc@x.example")
+        assert all(f"mail to {address} is given up" in what for what in found)
+    server.stop()
 
 
 @pytest.mark.parametrize("where", ["system", "account", "box"])

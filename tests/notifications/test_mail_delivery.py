@@ -407,6 +407,34 @@ async def test_crash_at_any_step_mails_each_recipient_once_then_deletes(
     await second.shut_down()
 
 
+async def test_address_in_another_script_is_mailed_by_a_server_that_can_and_given_up_with_the_reason_by_another(
+    tmp_path: Path,
+) -> None:
+    """Its domain is sent in ASCII by each; a name before the @ needs SMTPUTF8 (RFC 6531)."""
+    for is_able in (True, False):
+        server = FakeSmtpServer(enable_SMTPUTF8=is_able)
+        server.start()
+        mail = {"host": "127.0.0.1", "port": server.port, "sender": "B\u00fcro <vm@b\u00fccher.example>"}
+        app = NotificationAppFixture(tmp_path / f"data-{server.port}", mail=mail)
+        await app.open()
+        box = await app.create_box(
+            notify_email_addresses="\u00fc@x.example, a@b\u00fccher.example", notify_email=OWNER_EMAIL
+        )
+        await app.leave_message(box)
+        await app.run_until_idle()
+        recipients = {"\u00fc@x.example", "a@xn--bcher-kva.example", OWNER_EMAIL}
+        recipients -= set() if is_able else {"\u00fc@x.example"}
+        assert {(to, str(mail["To"])) for to, mail in server.received} == {(to, to) for to in recipients}
+        senders = [mail["From"].addresses[0] for mail in server.mails]
+        names = {one.display_name.encode(errors="surrogateescape").decode() for one in senders}
+        assert (names, {one.addr_spec for one in senders}) == ({"B\u00fcro"}, {"vm@xn--bcher-kva.example"})
+        reasons = [task.error or "" for task in await app.pending_tasks() if task.is_given_up]
+        assert len(reasons) == (0 if is_able else 1)
+        assert all("does not support" in reason and "\u00fc@x.example" in reason for reason in reasons)
+        await app.shut_down()
+        server.stop()
+
+
 # -- authentication-----------------------------------------------------------------------------------------------------
 
 

@@ -50,9 +50,12 @@ class SmtpClient:
         """
         await asyncio.get_running_loop().run_in_executor(self._executor, self._send, to_smtp(recipient), mail)
 
-    async def verify(self) -> None:
-        """Log in and name the sender; send nothing. Raises `NotificationFailed`."""
-        await asyncio.get_running_loop().run_in_executor(self._executor, self._verify)
+    async def verify(self) -> bool:
+        """Log in and name the sender; send nothing. Raises `NotificationFailed`.
+
+        Returns whether the server takes addresses with other characters than ASCII before the @ (SMTPUTF8).
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._verify)
 
     def close(self) -> None:
         """Cancel waiting mails and stop the threads."""
@@ -83,7 +86,7 @@ class SmtpClient:
             with contextlib.suppress(OSError, smtplib.SMTPException):
                 smtp.quit()
 
-    def _verify(self) -> None:
+    def _verify(self) -> bool:
         server = self._settings
         smtp = self._log_in()
         try:
@@ -92,6 +95,7 @@ class SmtpClient:
                 raise NotificationFailed(
                     f"{server.host} rejects the sender {server.sender}: {code} {reply.decode(errors='replace')}"
                 )
+            return smtp.has_extn("smtputf8")
         except (OSError, smtplib.SMTPException) as error:
             raise NotificationFailed(f"{format_address(server.host, server.port)}: {describe_error(error)}") from error
         finally:
