@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -21,10 +23,12 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.pins import generate_pin
 from ivr.storage.records import MEGABYTE, AuditAction, BoxQuery, BoxUsage, OutboxTask, TaskKind
 from ivr.web.page_rendering import PageRenderer, explain, flat, read_form
-from ivr.web.page_sessions import PageSession, require_form_token, require_session
+from ivr.web.page_sessions import CSRF_FIELD, Attempts, PageSession, require_form_token, require_session
 from ivr.web.texts import Translator
 
 ACCOUNT, SYSTEM = "account", "system"
+ATTEMPT_FIELD = "attempt"
+"""Names one sending of a form: a form that is sent again, since its answer was lost, changes nothing a second time."""
 PAGE_SIZE = 100
 BOX_COLUMNS = ("number", "name", "owner", "new", "saved", "size", "quota", "last_sign_in", "light", "enabled", "locked")
 MAX_TASKS = 10_000
@@ -97,15 +101,38 @@ async def render_admin(
     return await renderer.render(
         request,
         template,
+        attempt=view.session.services.admin.random_bytes(16).hex(),
         **{"view": view, "here": here, "accounts": accounts, "notice": "", "problem": "", "form": {}, **values},
     )
+
+
+class AdminForms:
+    """Forms of administrators. The next try after a lost answer gets that answer, with the PIN that was set."""
+
+    def __init__(self) -> None:
+        self._attempts = Attempts(is_done=bool)
+
+    async def do_once(
+        self,
+        request: Request,
+        view: AdminView,
+        form: Mapping[str, str],
+        act: Callable[[], Coroutine[Any, Any, str]],
+        still_holds: Callable[[str], Awaitable[bool]] | None = None,
+    ) -> str:
+        """Return what `act` returns, which must not be "". `form`: with other fields it is another attempt."""
+        fields = sorted((name, value) for name, value in form.items() if name not in (CSRF_FIELD, ATTEMPT_FIELD))
+        subjects = (request.url.path, hashlib.sha256(repr(fields).encode(errors="replace")).hexdigest())
+        name = form.get(ATTEMPT_FIELD, "")
+        return await self._attempts.once(request, view.session, subjects, act, name=name, still_holds=still_holds)
 
 
 class AdminPages:
     """Mailboxes and users."""
 
-    def __init__(self, renderer: PageRenderer) -> None:
+    def __init__(self, renderer: PageRenderer, forms: AdminForms) -> None:
         self._renderer = renderer
+        self._forms = forms
 
     async def list_boxes(self, request: Request) -> Response:
         """Show the mailboxes of an account. `after`: the number and id of the last one of the page before."""
@@ -118,19 +145,27 @@ class AdminPages:
         number, owner = form.get("number", "").strip(), form.get("owner", "").strip()
         document: dict[str, Any] = {"mailbox": number, "name": form.get("name", "").strip() or owner or number}
         document["pin_must_change"] = True
-        try:
+
+        async def create() -> str:
             if owner:
                 user = await services.api.auth.directory.find_user_by_name(view.account.id, owner)
                 document["owner_id"] = user.id
             box = await services.api.mailbox.boxes.create(view.account, document)
+            await _record(request, view, AuditAction.SETTINGS_CHANGED, box.id, ", ".join(sorted(document)))
+            return f"{box.id} {await _set_new_pin(request, view, box)}"
+
+        async def has_pin(created: str) -> bool:
+            box_id, pin = created.split()
+            return await services.pins.is_set_to(await services.api.mailbox.boxes.get(box_id), pin)
+
+        try:
+            pin = (await self._forms.do_once(request, view, form, create, has_pin)).split()[1]
         except (InvalidFields, NotFound, Conflict) as error:
             translate, is_unknown_owner = view.translate, isinstance(error, NotFound)
             reason = translate("admin_unknown_owner", name=owner) if is_unknown_owner else explain(error, translate)
             problem = translate("admin_not_done", reason=reason)
             return await self._show_boxes(request, view, problem=problem, form=form)
-        await _record(request, view, AuditAction.SETTINGS_CHANGED, box.id, ", ".join(sorted(document)))
-        pin = await _set_new_pin(request, view, box)
-        notice = view.translate("admin_box_created", number=box.number, pin=pin)
+        notice = view.translate("admin_box_created", number=number, pin=pin)
         return await self._show_boxes(request, view, notice=notice)
 
     async def show_box(self, request: Request) -> Response:
@@ -140,10 +175,15 @@ class AdminPages:
 
     async def reset_pin(self, request: Request) -> Response:
         """Give a mailbox a PIN that its owner has to change, and show it once."""
-        view, _ = await _require_form(request)
-        box = await _require_box(request, view)
-        pin = await _set_new_pin(request, view, box)
-        await view.session.services.api.mailbox.boxes.patch(box, {"pin_must_change": True})
+        view, form = await _require_form(request)
+        box, pins = await _require_box(request, view), view.session.services.pins
+
+        async def reset() -> str:
+            pin = await _set_new_pin(request, view, box)
+            await view.session.services.api.mailbox.boxes.patch(box, {"pin_must_change": True})
+            return pin
+
+        pin = await self._forms.do_once(request, view, form, reset, partial(pins.is_set_to, box))
         notice = view.translate("admin_pin_reset", number=box.number, pin=pin)
         return await self._show_box(request, view, box, notice=notice)
 
@@ -162,16 +202,21 @@ class AdminPages:
     async def create_user(self, request: Request) -> Response:
         """Create a user, without rights and without a password."""
         view, form = await _require_form(request)
-        email = form.get("email", "").strip()
-        try:
+        name, email = form.get("name", "").strip(), form.get("email", "").strip()
+
+        async def create() -> str:
             with report_violations():
-                user = User(name=form.get("name", "").strip(), email=email or None, account_id=view.account.id)
+                user = User(name=name, email=email or None, account_id=view.account.id)
             created = await view.session.services.api.auth.directory.create_user(user)
+            await _record(request, view, AuditAction.SETTINGS_CHANGED, None, f"user {created.id}: created")
+            return created.name
+
+        try:
+            created_name = await self._forms.do_once(request, view, form, create)
         except (InvalidFields, Conflict) as error:
             problem = view.translate("admin_not_done", reason=explain(error, view.translate))
             return await self._show_users(request, view, problem=problem, form=form)
-        await _record(request, view, AuditAction.SETTINGS_CHANGED, None, f"user {created.id}: created")
-        return await self._show_users(request, view, notice=view.translate("admin_user_created", name=created.name))
+        return await self._show_users(request, view, notice=view.translate("admin_user_created", name=created_name))
 
     async def _show_boxes(self, request: Request, view: AdminView, **values: Any) -> Response:
         services, after = view.session.services, request.query_params.get("after", "")

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from ivr.errors import BadInput, NotFound
 from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.storage.records import AuditAction, CallQuery, CallRecord, OutboxTask
-from ivr.web.admin_pages import MAX_TASKS, AdminView, Row, Table, render_admin, require_admin
+from ivr.web.admin_pages import MAX_TASKS, AdminForms, AdminView, Row, Table, render_admin, require_admin
 from ivr.web.page_rendering import PageRenderer, flat, read_form
 from ivr.web.page_sessions import require_form_token
 
@@ -23,8 +23,9 @@ MAX_SHOWN_TASKS = 500
 class AdminRecords:
     """Calls, tasks and findings."""
 
-    def __init__(self, renderer: PageRenderer) -> None:
+    def __init__(self, renderer: PageRenderer, forms: AdminForms) -> None:
         self._renderer = renderer
+        self._forms = forms
 
     async def list_calls(self, request: Request) -> Response:
         """Show the latest calls, as `ivr calls list` does; of one mailbox with `box`, from one number with `caller`."""
@@ -86,16 +87,21 @@ class AdminRecords:
         view = await require_admin(request)
         form = await read_form(request)
         require_form_token(request, view.session, flat(form))
-        own = {str(task.id): task.id for task in await _tasks(view)}
-        ids = sorted({own[name] for name in form.get("id", []) if name in own})
-        if ids:
-            services = view.session.services
-            await services.admin.outbox.retry(ids)
-            subject = f"tasks retried: {', '.join(map(str, ids))}"
-            await services.api.audit_log.record(
-                view.session.actor(request), AuditAction.MAINTAINED, account_id=view.account.id, subjects=(subject,)
-            )
-        return RedirectResponse(f"{view.path}/outbox?{urlencode({'done': len(ids)})}", SEE_OTHER)
+
+        async def retry() -> str:
+            own = {str(task.id): task.id for task in await _tasks(view)}
+            ids = sorted({own[name] for name in form.get("id", []) if name in own})
+            if ids:
+                services = view.session.services
+                await services.admin.outbox.retry(ids)
+                subject = f"tasks retried: {', '.join(map(str, ids))}"
+                await services.api.audit_log.record(
+                    view.session.actor(request), AuditAction.MAINTAINED, account_id=view.account.id, subjects=(subject,)
+                )
+            return str(len(ids))
+
+        done = await self._forms.do_once(request, view, {**flat(form), "id": " ".join(form.get("id", []))}, retry)
+        return RedirectResponse(f"{view.path}/outbox?{urlencode({'done': done})}", SEE_OTHER)
 
     async def show_findings(self, request: Request) -> Response:
         """Show what `ivr doctor` finds; the findings that ask for something come first."""

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ivr.api.audio_links import message_page_path
 from ivr.api.error_responses import response_for
 from ivr.errors import IvrError, Unauthorized
-from ivr.web.admin_pages import AdminPages
+from ivr.web.admin_pages import AdminForms, AdminPages
 from ivr.web.admin_records import AdminRecords
 from ivr.web.page_dependencies import PageServices
 from ivr.web.page_forward import ForwardForm
@@ -44,7 +44,8 @@ def build_page_app(services: PageServices, renderer: PageRenderer) -> ASGIApp:
     forward, links, settings = ForwardForm(messages), LinkPages(renderer), SettingsPages(renderer)
     live = LiveStreams(services.live_updates)
     box, message = f"{PREFIX}box/{{box_id}}", f"{PREFIX}box/{{box_id}}/message/{{message_id}}"
-    admin_pages, admin_records = AdminPages(renderer), AdminRecords(renderer)
+    admin_forms = AdminForms()
+    admin_pages, admin_records = AdminPages(renderer, admin_forms), AdminRecords(renderer, admin_forms)
     admin, of_account = f"{PREFIX}admin", f"{PREFIX}admin/{{account_id}}"
     link = message_page_path("{box_id}", "{message_id}")
     get, post = ["GET"], ["POST"]

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import hmac
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -75,6 +75,11 @@ class PageSession(Visitor):
         return hashlib.sha256(b"form\0" + self.text.encode(errors="replace")).hexdigest()[:32]
 
     @property
+    def owner_id(self) -> str:
+        """Id of who is signed in: the user, or the mailbox that a PIN has opened; the same in the next session."""
+        return self.token.user_id or self.token.box_id or self.token.id
+
+    @property
     def is_by_pin(self) -> bool:
         """Whether a PIN has opened the session, for one mailbox."""
         return self.token.box_id is not None
@@ -118,10 +123,14 @@ class PageSession(Visitor):
 
 
 class Attempts:
-    """Actions that are done once, also where a browser sends them again under one name, as an answer was lost."""
+    """Actions that are done once, also where a browser sends them again under one name, as an answer was lost.
 
-    def __init__(self) -> None:
+    `is_done`: whether what an action has returned means that it was done; by default "" does.
+    """
+
+    def __init__(self, *, is_done: Callable[[str], bool] = lambda outcome: not outcome) -> None:
         self._tasks: dict[tuple[str, ...], asyncio.Task[str]] = {}
+        self._is_done = is_done
 
     async def once(
         self,
@@ -129,14 +138,20 @@ class Attempts:
         session: PageSession,
         subjects: tuple[str, ...],
         act: Callable[[], Coroutine[Any, Any, str]],
+        *,
+        name: str = "",
+        still_holds: Callable[[str], Awaitable[bool]] | None = None,
     ) -> str:
-        """Return what `act` returns: "", or why nothing was done. What failed may be tried again.
+        """Return what `act` returns, or has returned under the same name. What was not done may be tried again.
 
-        `subjects`: what the action is about; another action under the same name is another attempt.
+        `subjects`: what the action is about; another action under the same name is another attempt. `name`: where no
+        header has it. `still_holds`: whether what was returned before is still true; if not, it is done again.
         """
-        if not (name := request.headers.get(ATTEMPT_HEADER, "")):
+        if not (name := request.headers.get(ATTEMPT_HEADER, "") or name):
             return await act()
-        key = (session.token.id, name[:MAX_ATTEMPT_LENGTH], *subjects)
+        key = (session.owner_id, name[:MAX_ATTEMPT_LENGTH], *subjects)
+        if still_holds and (earlier := self._tasks.get(key)) and not await still_holds(await asyncio.shield(earlier)):
+            self._tasks.pop(key, None)
         if key not in self._tasks:
             while len(self._tasks) >= MAX_ATTEMPTS:
                 self._tasks.pop(next(iter(self._tasks)))
@@ -145,7 +160,7 @@ class Attempts:
         return await asyncio.shield(self._tasks[key])
 
     def _forget_failed(self, key: tuple[str, ...], task: asyncio.Task[str]) -> None:
-        is_done = not task.cancelled() and task.exception() is None and task.result() == ""
+        is_done = not task.cancelled() and task.exception() is None and self._is_done(task.result())
         if not is_done and self._tasks.get(key) is task:
             del self._tasks[key]
 

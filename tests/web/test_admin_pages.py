@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +179,59 @@ async def test_forms_of_other_sites_and_sessions_change_nothing(
             assert browser.page.status_code == 403, form
     assert await app.container.pins.is_set_to(box, "1379")
     assert await audit_entries(app) == []
+
+
+async def test_form_that_is_sent_again_after_a_lost_answer_gets_it_and_changes_nothing_twice(
+    app: AppFixture, browser: Browser, box: Mailbox
+) -> None:
+    path, pins, boxes = await sign_in(app, browser, "account"), app.container.pins, app.container.boxes
+
+    async def attempt(page: str, what: str, **form: Any) -> Callable[[], Awaitable[str]]:
+        """Fill in a form; what it returns sends it, and returns the notice."""
+        await browser.open(f"{path}{page}")
+        [name, *_] = re.findall(r'name="attempt" value="(\w+)"', browser.page.text)
+
+        async def send() -> str:
+            fields = {"csrf": browser.csrf, "attempt": name, **form}
+            answer = await browser.http.post(f"{path}/{what}", data=fields, headers={"Origin": browser.url})
+            [notice] = re.findall(r'class="(?:notice|problem)"[^>]*>([^<]*)<', answer.text)
+            return " ".join(notice.split())
+
+        return send
+
+    create = await attempt("", "boxes", number="1005")
+    first, second = await asyncio.gather(create(), create())
+    browser.http.cookies.clear()
+    await browser.sign_in_by_password()
+    assert first == second == await create(), "also after another sign-in"
+    [pin] = re.findall(r"first PIN is (\d+)", first)
+    created = await boxes.find_by_number(app.account.id, "1005")
+    assert created
+    assert await pins.is_set_to(created, pin)
+    await pins.set_by_administrator(created, "8341")
+    assert "Nothing was changed" in await create(), "the PIN that was shown is another one by now"
+    assert await pins.is_set_to(created, "8341")
+    one, other = [await attempt("", "boxes", number="1006") for _ in range(2)]
+    notices = await asyncio.gather(one(), other())
+    assert sorted("first PIN is" in text for text in notices) == [False, True], "two administrators at once"
+    add_user = await attempt("/users", "users", name="carol")
+    assert [await add_user() for _ in range(2)] == ["User carol is created."] * 2
+    one, other = [await attempt(f"/box/{box.id}", f"box/{box.id}/pin") for _ in range(2)]
+    pins_shown = [re.findall(r"is (\d+)", await send())[0] for send in (one, one, other, one)]
+    assert pins_shown[0] == pins_shown[1] != pins_shown[2] != pins_shown[3] != pins_shown[0], (
+        "a PIN that is shown is the one that is set"
+    )
+    assert await pins.is_set_to(box, pins_shown[3])
+    sql = (
+        "INSERT INTO outbox (account_id, box_id, kind, payload, created_at, due_at, attempts, target)"
+        " VALUES (?, ?, 'mail', '{}', 0, ?, 9, 'a@x')"
+    )
+    await app.container.database.write(lambda c: c.execute(sql, (app.account.id, box.id, 2**62)).rowcount)
+    [task] = await app.container.outbox.list_tasks(given_up_only=True)
+    retry = await attempt("/outbox", "outbox", id=[str(task.id)])
+    assert await retry() == "Tasks that are due now: 1."
+    await app.container.database.write(lambda c: c.execute("DELETE FROM outbox").rowcount)
+    assert await retry() == "Tasks that are due now: 1."
 
 
 async def test_calls_are_told_as_the_command_tells_them(app: AppFixture, browser: Browser, box: Mailbox) -> None:
