@@ -26,7 +26,7 @@ MAX_HEADERS = 250
 """Of one request, with its trailers. The service creates an object for each, all in one step."""
 MAX_PIPELINED = 100
 """Requests that wait for the responses before theirs. They are parsed in one step, as many as have arrived."""
-SINGLE_HEADERS = (b"host", b"authorization", b"x-auth-token", b"content-type", b"origin")
+SINGLE_HEADERS = (b"host", b"authorization", b"x-auth-token", b"content-type", b"origin", b"transfer-encoding")
 """A request with two of one of these could mean one thing here and another to a proxy in front."""
 SENDS_FILES = "http.response.zerocopysend"
 """The extension of ASGI for responses whose body the kernel copies from a file. Nothing follows the file here."""
@@ -126,6 +126,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self.resume_writing()
         self._end_page()
         if self._is_admitted:
+            self._is_admitted = False  # A stream that begins only now counts for nothing.
             self._limits.release(self._address)
         super().connection_lost(exc)
 
@@ -209,6 +210,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         names = [name for name, _ in self.headers]
         if any(names.count(name) > 1 for name in SINGLE_HEADERS):
             raise _ParsingStopped
+        if any(name == b"transfer-encoding" and value.lower() != b"chunked" for name, value in self.headers):
+            raise _ParsingStopped  # RFC 9112, 6.1: nothing decodes another one, and proxies read it otherwise.
         if b"host" not in names and self.parser.get_http_version() == "1.1":  # RFC 9112, 3.2.
             raise _ParsingStopped
         super().on_headers_complete()

@@ -386,11 +386,23 @@ async def test_token_is_one_header_of_the_head_and_nothing_else(
     assert answer.split()[1] == str(status).encode()
 
 
-async def test_request_with_two_lengths_is_refused_and_nothing_behind_it_is_read(rest: RestClient) -> None:
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked",
+        b"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked",
+        b"Transfer-Encoding: gzip, chunked",
+        b"Transfer-Encoding: , chunked",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding:",
+    ],
+)
+async def test_request_with_two_lengths_is_refused_and_nothing_behind_it_is_read(
+    rest: RestClient, lengths: bytes
+) -> None:
     url = httpx.URL(rest.base)
     reader, writer = await asyncio.open_connection(url.host, url.port)
     writer.write(
-        b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        b"POST /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + lengths + b"\r\n\r\n0\r\n\r\n"
         b"GET /docs HTTP/1.1\r\nHost: x\r\n\r\n"
     )
     answers = await asyncio.wait_for(reader.read(), 30)

@@ -192,6 +192,39 @@ async def test_open_pages_of_an_office_leave_its_other_people_their_connections(
     await server.stop()
 
 
+async def test_page_that_goes_before_its_stream_begins_leaves_no_count(
+    app: AppFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its address could hold one connection more, each time."""
+    box = await app.create_box("1000", app.alice)
+    page, limits = build_page(app.container), ConnectionLimits()
+    address = ListenAddress("127.0.0.1", 0, connection_limits=limits)
+    server = ApiServer(build_asgi_app(app.container.api_services, page), address, on_stop=page.close)
+    browser = Browser(await server.start())
+    await browser.sign_in_by_pin()
+    cookie = browser.http.cookies["ivr_session"]
+    tokens, is_asked, may_answer = app.container.tokens, asyncio.Event(), asyncio.Event()
+    find_session = tokens.find_page_session
+
+    async def answer_late(text: str) -> object:
+        is_asked.set()
+        await may_answer.wait()
+        return await find_session(text)
+
+    monkeypatch.setattr(tokens, "find_page_session", answer_late)
+    _, writer = await asyncio.open_connection("127.0.0.1", browser.http.base_url.port)
+    writer.write(f"GET /page/box/{box.id}/live HTTP/1.1\r\nHost: x\r\nCookie: ivr_session={cookie}\r\n\r\n".encode())
+    await is_asked.wait()
+    await browser.http.aclose()
+    writer.transport.abort()
+    async with asyncio.timeout(TIMEOUT_S):
+        while limits.counts:
+            await asyncio.sleep(0.01)
+    may_answer.set()
+    await server.stop()
+    assert not limits.counts
+
+
 async def until_data(lines: AsyncIterator[str]) -> AsyncIterator[str]:
     async for line in lines:
         yield line
