@@ -86,6 +86,8 @@ def _parse(query: str) -> ListQuery:
     params = QueryParams(query)
     if sum(name.startswith("filter_") for name, _ in params.multi_items()) > MAX_FILTERS:
         raise _too_many("filters", MAX_FILTERS)
+    if sum(value.count(",") for name, value in params.multi_items() if name.startswith("filter_")) >= MAX_FILTER_VALUES:
+        raise _too_many("values in filters", MAX_FILTER_VALUES)
     reject_misspelt_parameters(params, LIST_PARAMETERS)
     _reject_contradictions(params)
     filters = parse_filters(params.multi_items())
@@ -116,6 +118,8 @@ def _parse(query: str) -> ListQuery:
 MAX_PARAMETERS = 100
 MAX_FILTERS = 20
 """Each is compared with each row of a list."""
+MAX_FILTER_VALUES = 1000
+"""Of all filters together, counted by their commas: the same."""
 MAX_KNOWN_QUERIES = 256
 MAX_KNOWN_LENGTH = 500
 _parse_known = lru_cache(MAX_KNOWN_QUERIES)(_parse)

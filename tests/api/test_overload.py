@@ -290,6 +290,16 @@ async def test_sign_in_body_is_small(app: AppFixture, api_url: str) -> None:
             assert response.status_code == 413
 
 
+async def test_filters_of_a_list_have_few_values(rest: RestClient, app: AppFixture) -> None:
+    """Each is compared with each of ten thousand messages, while calls wait for the same processor."""
+    box = await app.create_box("1000", app.alice)
+    await app.create_message(box)
+    for count, status in ((1000, 200), (1001, 400)):
+        values = json.dumps(["x"] * count, separators=(",", ":"))
+        response = await rest.request("GET", f"/{box.id}/messages", params={"filter_none_call_id": values})
+        assert response.status_code == status, response.text
+
+
 @pytest.mark.parametrize("name", ["filter_key{}", "other{}"], ids=["filters", "parameters"])
 async def test_list_takes_few_filters_and_parameters(rest: RestClient, name: str) -> None:
     """Each filter is compared with each message of a mailbox."""
