@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from ivr.backup.manifest import CONFIG_PREFIX, DATA_PREFIX, Manifest
 from ivr.backup.readers import Entry, content_problems, read_backup, writing_to
-from ivr.backup.selection import SKIPPED_FOLDERS
+from ivr.backup.selection import CONFIG_FOLDERS, SKIPPED_FOLDERS
 from ivr.clock import Clock
 from ivr.errors import Conflict, InvalidBackup, StoreBusy
 from ivr.storage.data_folder import (
@@ -64,6 +64,8 @@ class RestoreTarget:
     root: Path = Path("/")
     owners: RestoreOwners | None = None
     with_config: bool = True
+    config_file: Path | None = None
+    """The settings that are in use, if any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,8 @@ class Restoration:
         if not problems:
             found = content_problems(manifest, database, self._databases)
             problems = [problem for problem in found if " has no audio: " not in problem]
+        if self._target.with_config:
+            problems += [f"it would write {path}, which no backup has" for path in self._foreign_files(manifest)]
         if problems:
             raise InvalidBackup(f"nothing was restored: {'; '.join(problems[:5])}")
         self._databases.relocate_takes(database, self._folder.absolute())
@@ -225,6 +229,17 @@ class Restoration:
             with writing_to(path) as write:
                 write(content)
             self._own_config(path, relative, entry.mode & (MODE_MASK | 0o004 * _is_public(relative)))
+
+    def _foreign_files(self, manifest: Manifest) -> list[Path]:
+        """Return what a backup would write elsewhere than the settings of ivr: it could be a job of cron, as root."""
+        names = [name.removeprefix(CONFIG_PREFIX) for name in manifest.files if name.startswith(CONFIG_PREFIX)]
+        return [
+            path
+            for path in (Path("/") / name for name in names)
+            if not any(path.is_relative_to(folder) for folder in CONFIG_FOLDERS)
+            and path.suffix != ".toml"
+            and path != self._target.config_file
+        ]
 
     def _relocated(self, content: bytes, manifest: Manifest) -> bytes:
         """Replace the path of the data folder in a text that names it."""

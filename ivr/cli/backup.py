@@ -38,6 +38,7 @@ from ivr.pepper_files import pepper_path
 from ivr.storage.data_folder import database_path
 from ivr.storage.records import AuditAction
 from ivr.stores import Stores
+from ivr.trusted_path import changeable_by_others, refusal
 
 MEGABYTE = 10**6
 BACKUP_SUBJECT = "backup"
@@ -222,14 +223,39 @@ def restore(
     root = root.absolute()
     if config and root == Path("/"):
         _refuse_to_redirect_service(stores, folder)
-    target = RestoreTarget(folder, root, _owners(folder, root, user), with_config=config)
+    config_file = settings.config_path()
+    target = RestoreTarget(
+        folder,
+        root,
+        _owners(folder, root, user),
+        with_config=config,
+        config_file=config_file and config_file.absolute(),
+    )
     restoration = Restoration(target, stores.database_files, stores.clock)
     with disk_errors(folder, f"ivr restore {source}"), open_backup(source, snapshot) as (name, entries):
+        if config and source != "-":
+            _refuse_settings_of_others(Path(name))
         report = restoration.run(entries, command_actor(), replace=replace)
     typer.echo(f"restored {name} to {folder}: {report.manifest.message_count} messages")
     is_trial = not config and folder.absolute() != loaded.data.folder
     for line in _advice(report, folder, loaded.pins.pepper_file, is_trial=is_trial):
         typer.echo(line)
+
+
+def _refuse_settings_of_others(backup: Path) -> None:
+    """Raise `BadInput` if root would restore settings that another user can change.
+
+    Once they are in /etc they look like those of root, and name programs that root runs.
+    """
+    if os.geteuid() != 0:
+        return
+    files = sorted(path for path in backup.glob("config/**/*") if path.is_file()) if backup.is_dir() else [backup]
+    for path in files:
+        if changeable := changeable_by_others(path):
+            raise BadInput(
+                f"root does not restore the settings of {backup}: {refusal(changeable)}; if you know who has made it,"
+                " or leave /etc alone with --no-config"
+            )
 
 
 def _refuse_to_redirect_service(stores: Stores, folder: Path) -> None:

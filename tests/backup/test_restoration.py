@@ -6,12 +6,13 @@ import os
 import sqlite3
 import stat
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ivr.audio import wav
-from ivr.backup.manifest import MANIFEST_NAME, check_entry_name, read_manifest
+from ivr.backup.manifest import CONFIG_PREFIX, MANIFEST_NAME, check_entry_name, read_manifest
 from ivr.backup.readers import open_backup
 from ivr.backup.restoration import Restoration, RestoreOwners, RestoreTarget
 from ivr.backup.selection import BackupSelection
@@ -170,6 +171,23 @@ async def test_backup_without_manifest_is_incomplete(rig: BackupRig, elsewhere: 
 def test_names_that_lead_elsewhere_are_rejected(name: str) -> None:
     with pytest.raises(InvalidBackup):
         check_entry_name(name)
+
+
+@pytest.mark.parametrize("name", ["etc/cron.d/evil", "root/.ssh/authorized_keys", "etc/systemd/system/evil.service"])
+async def test_backup_writes_no_file_but_settings_of_ivr(rig: BackupRig, elsewhere: Path, name: str) -> None:
+    """Root restores: a backup that others have made could bring a job of cron along."""
+    rig.backup()
+    snapshot = rig.folder / snapshot_names(rig.folder)[0]
+    manifest = read_manifest((snapshot / MANIFEST_NAME).read_bytes())
+    known = next(path for path in manifest.files if path.startswith(CONFIG_PREFIX))
+    planted = snapshot / CONFIG_PREFIX / name
+    planted.parent.mkdir(parents=True, exist_ok=True)
+    planted.write_bytes((snapshot / known).read_bytes())
+    files = {**manifest.files, f"{CONFIG_PREFIX}{name}": manifest.files[known]}
+    (snapshot / MANIFEST_NAME).write_bytes(replace(manifest, files=files).to_json())
+    with pytest.raises(InvalidBackup, match=f"nothing was restored: it would write /{name}"):
+        rig.restore(elsewhere / "data", root=elsewhere)
+    assert [path for path in elsewhere.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.parametrize("text", [b"", b"{}", b"[]", b'{"format": 99}', b'{"format": 1, "files": []}', b"\xff"])

@@ -193,6 +193,26 @@ def test_errors_are_one_line_that_says_what_to_do(site: Site, tmp_path: Path) ->
     assert not (tmp_path / "n").exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it gives files away")
+def test_root_restores_no_settings_that_others_can_change(site: Site, tmp_path: Path) -> None:
+    """In /etc they would look like those of root, and name programs that root runs."""
+    backups, archive, target = tmp_path / "backups", tmp_path / "backup.tar", tmp_path / "target"
+    site.ivr("backup", str(backups))
+    [snapshot] = backups.glob("*Z")
+    planted = snapshot / "config/etc/ivr/ivr.toml"
+    planted.parent.mkdir(parents=True, exist_ok=True)
+    planted.write_text('[asterisk]\nconsole_command = "/tmp/evil"\n')
+    os.chown(planted, 12_345, -1)
+    archive.write_bytes(b"")
+    archive.chmod(0o666)
+    for backup, changeable in ((backups, planted), (archive, archive)):
+        words = ["restore", str(backup), "--root", str(tmp_path), "--data", str(target), *as_current_user()]
+        done = CliRunner().invoke(command, words, env=site.environment)
+        assert (done.exit_code, f"chown root {changeable}; chmod go-w {changeable}" in done.stderr) == (2, True), done
+        assert "--no-config" in done.stderr
+        assert not target.exists()
+
+
 def test_reader_of_the_tar_stream_that_ends_is_an_error(site: Site, speech: Path) -> None:
     for _ in range(3):
         site.ivr("message", "add", "1000", str(speech))
