@@ -105,10 +105,12 @@ class FreePbx:
         found = self.files.read_boxes()
         extensions = self._known = self._read_extensions() if self._known is None else self._known
         mailboxes: dict[str, SourceMailbox | None] = {}
+        aliases = {alias for names in found.conf.aliases.values() for alias in names}
         for key, mailbox in found.mailboxes.items():
             number, _, context = key.rpartition("@")
-            if (self.files.spool / context / number).is_symlink():
-                continue  # FreePBX links the mailbox of a device to that of its user: it would be imported twice.
+            folder = self.files.spool / context / number
+            if folder.is_symlink() or (key in aliases and not folder.exists()):
+                continue  # The mailbox of a device is that of its user, by a link or an alias.
             extension = extensions.get(number)
             is_its_own = extension is not None and extension.voicemail in ("", context, bulk_handler.NO_VOICEMAIL)
             mailboxes[key] = _combine(mailbox, extension) if extension and is_its_own else mailbox

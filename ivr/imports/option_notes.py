@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from ivr.imports.system import Note, NoteLevel
 from ivr.imports.voicemail_conf import FALSE_WORDS, GENERAL_ONLY, MAILBOX_ONLY, TRUE_WORDS, VoicemailConf
 
+_ZERO = re.compile(r"[+-]?0+(?:\.0*)?")
 EXPECTED_VALUES = {
     "nextaftercmd": "yes",
     "messagewrap": "no",
@@ -135,4 +136,4 @@ def _plain(value: str) -> str:
     word = value.strip().lower()
     if word in TRUE_WORDS:
         return "yes"
-    return "no" if word in FALSE_WORDS else word
+    return "no" if word in FALSE_WORDS or _ZERO.fullmatch(word) else word

@@ -19,7 +19,7 @@ MAX_PASSWORD_FILE_BYTES = 10_000
 MAILBOX_FIELDS = 4
 """Password, name, mail addresses, pager; the options follow."""
 TRUE_WORDS = frozenset({"yes", "true", "y", "t", "1", "on"})
-FALSE_WORDS = frozenset({"no", "false", "n", "f", "0", "off", "0.0"})
+FALSE_WORDS = frozenset({"no", "false", "n", "f", "0", "off"})
 _NUMBER = re.compile(r"[0-9]")
 OLDER_NAMES = {"maxmessage": "maxsecs", "minmessage": "minsecs", "deletevoicemail": "delete"}
 MAILBOX_ONLY = frozenset({"delete", "attachfmt", "hidefromdir"})

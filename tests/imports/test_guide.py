@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import imaplib
+import importlib.metadata
 import mailbox
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from email.mime.audio import MIMEAudio
 from email.mime.multipart import MIMEMultipart
@@ -21,12 +23,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Ivr, ivr
+from tests.cli.conftest import Ivr, ivr, parse_json
+from tests.imports.kazoo_stand_in import KazooStandIn
 from tests.imports.spool_maker import SpoolMaker
+from tests.imports.test_app_voicemail_database import Tables, tables
+from tests.imports.test_freepbx import CONF as FREEPBX_CONF
+from tests.imports.test_fusionpbx import Site, site
 from tests.imports.test_import import audio_of, demo, import_all, listed, maker
+from tests.imports.test_kazoo import kazoo
 from tests.lab.sip_phone.speech import speech
 
-__all__ = ["demo", "ivr", "maker"]
+__all__ = ["demo", "ivr", "kazoo", "maker", "site", "tables"]
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "moving-in.md").read_text()
 START_S = 30
@@ -208,3 +215,236 @@ def test_folder_that_app_voicemail_does_not_have_is_refused(maker: SpoolMaker, t
     assert "'../work' is no folder of app_voicemail" in failed.value.stderr
     mails_to_spool(tmp_path, tmp_path / "mails", maker.spool, "Work")
     assert [path.name for path in maker.spool.glob("default/2001/*")] == ["Work"]
+
+
+def typed(heading: str) -> list[str]:
+    """Return the commands of the first block behind a heading of the guide, or behind a paragraph that begins so."""
+    text = GUIDE[GUIDE.index(heading) :]
+    (block, *_) = re.findall(r"(?:^    .+\n)+", text, re.MULTILINE)
+    return [line.removeprefix("    ") for line in block.replace("\\\n", " ").splitlines()]
+
+
+class Newcomer:
+    """Types commands of the guide in a folder. `here`: what stands here in the place of a name of the guide.
+
+    `source`: options that say where the files of the PBX are.
+    """
+
+    def __init__(
+        self, ivr: Ivr, folder: Path, *source: str, home: Path | None = None, here: Mapping[str, str] = {}
+    ) -> None:
+        self._ivr = ivr
+        self._folder = folder
+        self._source = source
+        self._environment = {**os.environ, "HOME": str(home or folder)}
+        self._here = here
+
+    def run(self, command: str, *, fails: int = 0) -> str:
+        """Run a command; return what it prints."""
+        for name, value in self._here.items():
+            command = command.replace(name, value)
+        if not command.startswith("ivr "):
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", command], check=True, capture_output=True, text=True,
+                cwd=self._folder, env=self._environment, timeout=120,
+            )  # fmt: skip
+            return done.stdout
+        words = shlex.split(command)[1:]
+        source = self._source if words[:2] != ["import", "verify"] and "--spool" not in words else ()
+        result = self._ivr(*words, *source, fails=fails)
+        return result.stdout + result.stderr
+
+
+@pytest.fixture(scope="module")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Path]]:
+    """Start a MariaDB on a Unix socket. The value runs SQL, and returns a home folder whose programs reach it."""
+    for program in ("mariadb-install-db", "mariadbd", "mysqldump"):
+        if not shutil.which(program):
+            pytest.skip(f"{program} is not installed: apt install mariadb-server")
+    if os.geteuid():
+        pytest.skip("MariaDB is started as root")
+    home = tmp_path_factory.mktemp("home")
+    with tempfile.TemporaryDirectory(prefix="ivr-mariadb-") as name:
+        options = ["--no-defaults", f"--datadir={name}/data", "--user=root"]
+        install = ["mariadb-install-db", *options, "--auth-root-authentication-method=normal", "--skip-test-db"]
+        subprocess.run(install, check=True, capture_output=True, timeout=120)
+        (home / ".my.cnf").write_text(f"[client]\nsocket={name}/socket\nuser=root\n")
+        server = ["mariadbd", *options, f"--socket={name}/socket", "--skip-networking", f"--pid-file={name}/pid"]
+
+        def run(sql: str) -> Path:
+            client = ["mariadb", f"--defaults-file={home}/.my.cnf", "--default-character-set=utf8mb4"]
+            subprocess.run(client, input=sql, text=True, check=True, timeout=60)
+            return home
+
+        with Path(name, "log").open("wb") as log, subprocess.Popen(server, stdout=log, stderr=log) as process:
+            try:
+                deadline = time.monotonic() + START_S
+                while process.poll() is None and not Path(name, "socket").exists():
+                    assert time.monotonic() < deadline, Path(name, "log").read_text()
+                    time.sleep(0.05)
+                yield run
+            finally:
+                process.terminate()
+
+
+FREEPBX_TABLES = r"""
+DROP DATABASE IF EXISTS asterisk; CREATE DATABASE asterisk DEFAULT CHARACTER SET utf8mb4; USE asterisk;
+CREATE TABLE users (extension varchar(20) NOT NULL DEFAULT '' PRIMARY KEY, password varchar(20), name varchar(50),
+  voicemail varchar(50), ringtimer int,
+  busy_cid varchar(20) NOT NULL DEFAULT '', mohclass varchar(80) DEFAULT 'default');
+INSERT INTO users (extension, name, voicemail) VALUES ('1001', 'Rosa Klein', 'default'),
+  ('1002', 'Sven \'the (great); one\' Groß', 'default'), ('1003', 'Ida Lund', 'novm'), ('1009', 'No Box', 'default');
+CREATE TABLE userman_users (id int AUTO_INCREMENT PRIMARY KEY, username varchar(250), permissions longblob,
+  default_extension varchar(45) NOT NULL DEFAULT 'none', email varchar(100));
+INSERT INTO userman_users (username, permissions, default_extension, email) VALUES
+  ('sven', x'00ff27225c0a1a00', '1002', 'sven@acme.example'), ('admin', NULL, 'none', NULL);
+CREATE TABLE voicemail_admin (variable varchar(30) PRIMARY KEY, value varchar(80));
+INSERT INTO voicemail_admin VALUES ('OPERATOR_XTN', '5550'), ('VMX_REPEAT', '');
+CREATE TABLE kvblobstore (content longblob);
+INSERT INTO kvblobstore VALUES (x'27292c28003b0a2d2d');
+CREATE VIEW numbers AS SELECT * FROM users;
+CREATE TRIGGER with_name BEFORE INSERT ON users FOR EACH ROW SET NEW.name = CONCAT(NEW.name, ';');
+"""
+# As `contrib/ast-db-manage` of Asterisk has them.
+ASTERISK_TABLES = """
+DROP DATABASE IF EXISTS asterisk; CREATE DATABASE asterisk DEFAULT CHARACTER SET latin1; USE asterisk;
+CREATE TABLE voicemail (uniqueid int AUTO_INCREMENT PRIMARY KEY, context varchar(80) NOT NULL,
+  mailbox varchar(80) NOT NULL, password varchar(80) NOT NULL, fullname varchar(80), email varchar(80),
+  pager varchar(80), attach enum('yes','no'), deletevoicemail enum('yes','no'), sayduration int, maxmsg int,
+  volgain decimal(5,2), stamp datetime);
+INSERT INTO voicemail (context, mailbox, password, fullname, email, attach, maxmsg, volgain, stamp) VALUES
+  ('default', '2001', '4716', 'Rosa Groß', 'rosa@acme.example', 'yes', 50, 0.0, now());
+CREATE TABLE voicemail_messages (dir varchar(255) NOT NULL, msgnum int NOT NULL, context varchar(80),
+  macrocontext varchar(80), callerid varchar(80), origtime int, duration int, recording longblob, flag varchar(30),
+  category varchar(30), mailboxuser varchar(30), mailboxcontext varchar(30), msg_id varchar(40),
+  PRIMARY KEY (dir, msgnum));
+"""
+
+
+def test_commands_for_app_voicemail_work_as_they_stand(
+    demo: Ivr, maker: SpoolMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    maker.message()
+    maker.greeting("busy")
+    source = ("--conf", str(maker.conf), "--spool", str(maker.spool))
+    newcomer = Newcomer(demo, tmp_path, *source, here={"default=acme": "default=demo"})
+    dry_run, run, verify = typed("# Moving in")
+    assert "would import 1 messages of 2 boxes" in newcomer.run(dry_run)
+    assert "1 of 1 messages of 2 boxes; verify it: ivr import verify" in newcomer.run(run)
+    assert "all 2 boxes are equal" in newcomer.run(verify)
+    back = tmp_path / "back"
+    back.mkdir()
+    newcomer = Newcomer(demo, tmp_path, here={"/var/spool/asterisk/voicemail": f"{back} --conf {maker.conf}"})
+    dry_run, run = typed("## The way back")
+    newcomer.run(dry_run)
+    assert [*back.iterdir()] == []
+    newcomer.run(run)
+    assert {path.name for path in back.glob("default/2001/*.wav")} == {"busy.wav"}
+    assert {path.name for path in back.glob("default/2001/INBOX/*.txt")} == {"msg0000.txt"}
+
+
+def test_commands_for_freepbx_work_as_they_stand(
+    demo: Ivr, maker: SpoolMaker, mariadb: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    maker.write_conf(FREEPBX_CONF)
+    maker.message(box="1001@default")
+    maker.message("Urgent", box="1002@default", voice=2)
+    (dump,) = re.findall(r"\(`(mysqldump asterisk [^`]+)`\)", GUIDE)
+    source = ("--conf", str(maker.conf), "--spool", str(maker.spool))
+    newcomer = Newcomer(demo, tmp_path, *source, home=mariadb(FREEPBX_TABLES))
+    newcomer.run(dump)
+    dry_run, run, verify = typed("## FreePBX")
+    assert "would import 2 messages of 3 boxes" in newcomer.run(dry_run, fails=3), "a device is its user's mailbox"
+    printed = newcomer.run(run, fails=3)
+    assert "2 of 2 messages of 3 boxes; verify it: ivr import verify" in printed
+    assert "extension 1009: FreePBX has voicemail for it" in printed
+    assert "all 3 boxes are equal" in newcomer.run(verify)
+    sven = parse_json(demo("box", "show", "1002", "--json"))
+    assert sven["name"] == "Sven 'the (great); one' Groß"
+    assert parse_json(demo("user", "show", sven["owner_id"], "--json"))["email"] == "sven@acme.example"
+
+
+def test_commands_for_tables_of_mariadb_work_as_they_stand(
+    demo: Ivr, maker: SpoolMaker, mariadb: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    maker.write_conf("[general]\nformat = wav\n")
+    rows = [
+        f"('/var/spool/asterisk/voicemail/default/2001/{folder}', {number}, '\"Ann O\\'ß\" <5551>',"
+        f" {1_460_000_000 + voice}, 1, x'{maker.audio('wav', voice).read_bytes().hex()}', '1460000000-0000000{voice}')"
+        for folder, number, voice in (("INBOX", 0, 1), ("Urgent", 0, 2), ("unavail", -1, 8))
+    ]
+    columns = "dir, msgnum, callerid, origtime, duration, recording, msg_id"
+    home = mariadb(f"{ASTERISK_TABLES}INSERT INTO voicemail_messages ({columns}) VALUES {', '.join(rows)};")
+    source = ("--conf", str(maker.conf), "--spool", str(maker.spool))
+    newcomer = Newcomer(demo, tmp_path, *source, home=home)
+    dump, dry_run = typed("**MariaDB, MySQL.**")
+    newcomer.run(dump)
+    assert "would import 2 messages of 1 boxes" in newcomer.run(dry_run), "a volume of 0.00 is no remark"
+    assert "2 of 2 messages of 1 boxes" in newcomer.run(dry_run.replace(" --dry-run", ""))
+    assert "all 1 boxes are equal" in newcomer.run("ivr import verify")
+    first, second = listed(demo, "2001")
+    assert (first["caller_name"], first["urgent"], second["urgent"]) == ("Ann O'ß", False, True)
+    assert audio_of(demo, tmp_path, first["id"]) == speech(1, 1500).tobytes()
+    for option, problem in (
+        ("--skip-quote-names", "without quotes: dump without --skip-quote-names"),
+        ("--xml", "is XML: dump without --xml"),
+        ("--default-character-set=latin1", "is in latin1: dump with --default-character-set=utf8mb4"),
+        ("--hex-blob --complete-insert --skip-extended-insert --insert-ignore --compact", ""),
+    ):
+        newcomer.run(dump.replace("mysqldump", f"mysqldump {option}"))
+        assert problem in newcomer.run(dry_run, fails=2 if problem else 0)
+    mariadb("CREATE DATABASE other; CREATE TABLE other.voicemail LIKE asterisk.voicemail;")
+    newcomer.run("mysqldump --databases asterisk other | gzip > voicemail.sql.gz")
+    mariadb("DROP DATABASE other;")
+    assert "has table voicemail twice: dump one database" in newcomer.run(dry_run, fails=2)
+
+
+def test_commands_for_kazoo_work_as_they_stand(
+    demo: Ivr, kazoo: KazooStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "api-key").rename("kazoo.key")
+    here = {"https://kazoo.example:8443/v2": kazoo.url, "ACCOUNT-ID": kazoo.app.account.id}
+    newcomer = Newcomer(demo, tmp_path, here=here)
+    dry_run, run, verify = typed("## Kazoo")
+    assert "would import 3 messages of 2 boxes" in newcomer.run(dry_run, fails=3)
+    assert "3 of 3 messages of 2 boxes; verify it: ivr import verify" in newcomer.run(run, fails=3)
+    assert "all 2 boxes are equal" in newcomer.run(verify)
+    assert (tmp_path / "pins.csv").read_text().startswith("demo,2002,"), "its PIN had two digits there"
+
+
+def test_commands_for_fusionpbx_work_as_they_stand(demo: Ivr, site: Site, tmp_path: Path) -> None:
+    site.file(f"msg_{site.message(1)}.wav", 1)
+    site.message(2, "saved", message_base64=site.text(2))
+    database = "host=127.0.0.1 dbname=fusionpbx user=fusionpbx"
+    newcomer = Newcomer(demo, tmp_path, here={database: site.dsn, "/var/lib/freeswitch/storage": str(site.storage)})
+    pip, password, dry_run, run, verify = typed("## FusionPBX")
+    assert_psycopg_comes_by(pip)
+    assert password == "export PGPASSWORD=..."
+    assert "would import 2 messages of 2 boxes" in newcomer.run(dry_run)
+    assert "2 of 2 messages of 2 boxes; verify it: ivr import verify" in newcomer.run(run)
+    assert "all 2 boxes are equal" in newcomer.run(verify)
+
+
+def test_commands_for_tables_of_postgresql_work_as_they_stand(
+    demo: Ivr, tables: Tables, maker: SpoolMaker, tmp_path: Path
+) -> None:
+    tables.row("INBOX", 0, "WAV", voice=1)
+    here = {"host=127.0.0.1 dbname=asterisk user=asterisk": tables.dsn}
+    newcomer = Newcomer(demo, tmp_path, "--conf", str(maker.conf), "--spool", str(maker.spool), here=here)
+    pip, password, dry_run = typed("## Realtime mailboxes")
+    assert_psycopg_comes_by(pip)
+    assert password == "export PGPASSWORD=..."
+    assert "would import 1 messages of 1 boxes" in newcomer.run(dry_run, fails=3)
+    assert "1 of 1 messages of 1 boxes" in newcomer.run(dry_run.replace(" --dry-run", ""), fails=3)
+    assert "all 1 boxes are equal" in newcomer.run("ivr import verify")
+
+
+def assert_psycopg_comes_by(command: str) -> None:
+    """pip installs what is missing of an extra of a package that is installed."""
+    (extra,) = re.findall(r"/opt/ivr/bin/pip install 'ivr-voicemail\[([\w-]+)\]'", command)
+    needed = [one for one in importlib.metadata.requires("ivr-voicemail") or () if f'extra == "{extra}"' in one]
+    assert any(one.startswith("psycopg[binary]") for one in needed), needed

@@ -22,7 +22,7 @@ HEADER = re.compile(rb"^-- (MySQL|MariaDB) dump", re.MULTILINE)
 COMPLETED = b"-- Dump completed"
 HEAD_BYTES = 4096
 _CHARACTER_SET = re.compile(rb"SET NAMES '?(\w+)", re.IGNORECASE)
-_DOUBLE_QUOTES = re.compile(r'^(?:CREATE TABLE|INSERT INTO) "', re.MULTILINE | re.IGNORECASE)
+_OTHER_QUOTES = re.compile(r'^(?:CREATE TABLE|INSERT INTO) (?:(")|\w)', re.MULTILINE | re.IGNORECASE)
 _CREATE = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?`(?P<table>[^`]+)`\s*\(", re.IGNORECASE)
 _INSERT = re.compile(
     r"(?:INSERT|REPLACE)\s+(?:IGNORE\s+)?INTO\s+`(?P<table>[^`]+)`\s*(?:\((?P<columns>[^)]*)\)\s*)?VALUES\s*",
@@ -94,6 +94,8 @@ def read_tables(path: Path, tables: Collection[str], *, binary: Collection[str] 
     rows: dict[str, list[Row]] = {}
     for statement in _statements(text, path):
         if (match := _CREATE.match(statement)) and match["table"] in tables:
+            if match["table"] in columns:
+                raise BadInput(f"{path} has table {match['table']} twice: dump one database")
             columns[match["table"]] = _COLUMN.findall(statement, match.end())
             rows.setdefault(match["table"], [])
         elif (match := _INSERT.match(statement)) and match["table"] in tables:
@@ -101,8 +103,9 @@ def read_tables(path: Path, tables: Collection[str], *, binary: Collection[str] 
             if not named:
                 raise BadInput(f"{path}: it has no definition of table {match['table']}: dump it with one")
             rows.setdefault(match["table"], []).extend(_rows(statement, match.end(), named, path, binary))
-    if not rows and _DOUBLE_QUOTES.search(text):
-        raise BadInput(f"{path} has the names of tables in double quotes: dump without --compatible=ansi")
+    if not rows and (found := _OTHER_QUOTES.search(text)):
+        quotes, option = ("in double", "--compatible=ansi") if found[1] else ("without", "--skip-quote-names")
+        raise BadInput(f"{path} has the names of tables {quotes} quotes: dump without {option}")
     if not rows:
         raise NotFound(
             f"{path} has none of the tables {', '.join(sorted(tables))}: is it the dump of another database?"
@@ -118,6 +121,8 @@ def _read(path: Path) -> str:
         except (EOFError, OSError) as error:
             raise _cut_off(path, str(error)) from None
     reject_utf16(content, path)
+    if content.startswith(b"<?xml"):
+        raise BadInput(f"{path} is XML: dump without --xml")
     if (names := _CHARACTER_SET.search(content[:HEAD_BYTES])) and not names[1].lower().startswith((b"utf8", b"binary")):
         character_set = names[1].decode("ascii", "replace")
         raise BadInput(f"{path} is in {character_set}: dump with --default-character-set=utf8mb4")
