@@ -204,20 +204,6 @@ async def test_browser_tells_of_new_messages_once_it_is_asked_to(site: PageSite,
     assert len(await page.evaluate("window.notices")) == 1
 
 
-async def test_page_catches_up_after_a_restart_of_the_service(site: PageSite, chromium: Any) -> None:
-    """In a window of its own: browsers log that they cannot connect."""
-    context = await new_context(chromium, viewport=PHONE, base_url=site.url)
-    page = await context.new_page()
-    await page.goto("/")
-    await page.get_by_label("Mailbox number", exact=True).fill("1000")
-    await page.get_by_label("PIN", exact=True).fill("1379")
-    await page.keyboard.press("Enter")
-    await page.get_by_text("No messages here.").wait_for()
-    await site.restart(meanwhile=site.leave_message(number="2003"))
-    await page.get_by_role("link", name="2003").wait_for()
-    await context.close()
-
-
 async def test_link_from_a_mail_is_played_to_its_end_without_a_sign_in(site: PageSite, chromium: Any) -> None:
     message = await site.leave_message("Maria", s=1, transcript=TRANSCRIPT)
     context = await new_context(chromium, viewport=PHONE, base_url=site.url)

@@ -69,8 +69,10 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   const { value: action, dataset: { done, undo } } = event.submitter;
   const ids = [...boxes()].filter((box) => box.checked).map((box) => box.value);
-  if (ids.length === 0) return showNotice(nothing);
-  change({ action, ids, done, undo, after: (wholeFrom !== null && more()?.getAttribute("href")) || "" });
+  const after = (wholeFrom !== null && more()?.getAttribute("href")) || "";
+  const rest = unfinished?.action === action ? unfinished.rest.filter((id) => selected.has(id)) : []; // Its rows may be gone.
+  if (ids.length === 0 && rest.length === 0 && !after) return showNotice(nothing);
+  change({ action, ids, done, undo, after });
 });
 
 // The button of a page that came with what has just been done.
