@@ -32,8 +32,19 @@ CALL_SETTINGS = {
     "message_silence_seconds": "silence_hits",
 }
 """Settings of the category voicemail that are numbers, and their names here."""
-TAKEN_SETTINGS = frozenset({*CALL_SETTINGS, "message_order", "storage_type", "enabled_default", "voicemail_file"})
+TAKEN_SETTINGS = frozenset(
+    {*CALL_SETTINGS, "message_order", "remote_access", "storage_type", "enabled_default", "voicemail_file"}
+)
 """Settings of the category voicemail that are taken over, or that its mailboxes have anyway."""
+CALL_DEFAULTS: dict[str, Any] = {
+    "play_envelope_action": "play_before",
+    "envelope_type": "caller_and_time",
+    "seek_duration_ms": 5000,
+    "hunt": False,
+    "vm_message_forward_type": "prepend_forward",
+    "after_forward_action": "prompt",
+}
+"""What its mailboxes do always, and mailboxes here do not by default."""
 REMARKS = {
     "voicemail_sms_to": "no text messages are sent to phones; a webhook can (docs/notifications.md)",
     "voicemail_alternate_greet_id": "the greeting says the mailbox's own number",
@@ -47,8 +58,9 @@ def map_settings(row: Mapping[str, Any], copies: Iterable[str], settings: Mappin
     """
     limits = {name: settings[key] for key, name in CALL_SETTINGS.items() if settings.get(key)}
     fields: dict[str, Any] = {name: int(text) if text.isdecimal() else text for name, text in limits.items()}
-    if settings.get("message_order", "").lower() in ("asc", "desc"):
-        fields["oldest_message_first"] = settings["message_order"].lower() == "asc"
+    fields.update(CALL_DEFAULTS)
+    fields["oldest_message_first"] = settings.get("message_order", "").lower() != "desc"
+    fields["keys"] = {} if settings.get("remote_access", "").lower() == "true" else {"login": ""}
     notify_by = _notify_by(row)
     fields["include_message_on_notify"] = notify_by in ("attach", "link")
     if notify_by == "link":

@@ -18,6 +18,7 @@ import pytest
 from ivr.audio import wav
 from ivr.errors import BadInput
 from ivr.imports.fusionpbx import FusionPbx, FusionPbxMessage
+from ivr.imports.fusionpbx_settings import map_settings
 from ivr.imports.system import DefinedMailbox, NoteLevel
 from tests.cli.conftest import Ivr, ivr, parse_json
 from tests.imports.test_import import audio_of, count_messages, demo, listed, notes
@@ -281,7 +282,7 @@ def test_settings_of_the_domain_are_those_of_its_mailboxes_and_others_are_named(
     box = {"domain_uuid": "d1", "voicemail_uuid": "v1", "voicemail_id": "2001", "voicemail_colour": "green",
            "insert_date": "2026-01-01", "voicemail_file": "attach"}  # fmt: skip
     of_voicemail = {
-        "": {"message_max_length": "300", "message_order": "asc", "remote_access": "false"},
+        "": {"message_max_length": "300", "password_min_length": "4", "remote_access": "true"},
         "d1": {"message_max_length": "120", "password_complexity": "true"},
     }
     message = {"voicemail_message_uuid": "m1", "created_epoch": "1460000000", "message_colour": "green",
@@ -310,12 +311,32 @@ def test_settings_of_the_domain_are_those_of_its_mailboxes_and_others_are_named(
     )
     assert [text for _, text in rosa.notes] == ["voicemail_colour: has no equivalent"]
     assert [(note.level, note.text.rpartition(": ")[2]) for note in found.notes] == [
-        (NoteLevel.INFO, "remote_access=false"),
+        (NoteLevel.INFO, "password_min_length=4"),
         (NoteLevel.WARNING, "password_complexity=true"),
     ]
     assert system.read_content("2001", DOMAIN).notes == [
         "fields of messages that have no place here: message_colour (1)"
     ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "changed"),
+    [
+        ({}, {}),
+        ({"message_order": "ASC", "remote_access": "false"}, {}),
+        ({"message_order": "desc"}, {"oldest_message_first": False}),
+        ({"message_order": "", "remote_access": "True"}, {"keys": {}}),
+    ],
+)
+def test_calls_go_as_before_where_fusionpbx_says_nothing(settings: dict[str, str], changed: dict[str, Any]) -> None:
+    """The defaults of both systems differ: the newest message came first, and * led to the sign-in."""
+    expected = {
+        "oldest_message_first": True, "play_envelope_action": "play_before", "envelope_type": "caller_and_time",
+        "seek_duration_ms": 5000, "hunt": False, "keys": {"login": ""}, "vm_message_forward_type": "prepend_forward",
+        "after_forward_action": "prompt",
+    }  # fmt: skip
+    fields = map_settings({"voicemail_id": "2001"}, [], settings)
+    assert {key: fields[key] for key in expected} == {**expected, **changed}
 
 
 @pytest.mark.parametrize("digits", [12, 5000])
