@@ -96,8 +96,7 @@ class App(Stores):
     # -- accounts, users and their secrets -----------------------------------------------------------------------------
 
     @cached_property
-    def read_cache(self) -> ReadCache:
-        """Accounts and mailboxes as read since the directory changed."""
+    def read_cache(self) -> ReadCache:  # Accounts and mailboxes as read since the directory changed.
         return ReadCache(self.database.directory_fingerprint, max_entries=MAX_CACHED_DOCUMENTS)
 
     @cached_property
@@ -241,7 +240,8 @@ class App(Stores):
         from ivr.notifications.mwi_targets import MwiTargets
         from ivr.storage.sqlite.counters import SqliteMwiCounts
 
-        return MwiTargets(SqliteMwiCounts(self.database), self.settings.mwi, self.settings.asterisk.system_name)
+        system, locks = self.settings.asterisk.system_name, self.process_locks
+        return MwiTargets(SqliteMwiCounts(self.database), self.settings.mwi, system, locks)
 
     @cached_property
     def recovery_timing(self) -> RecoveryTiming:

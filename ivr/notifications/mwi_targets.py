@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import structlog
 
 from ivr.ami.actions import MwiState
 from ivr.notifications.settings import MwiSettings
+from ivr.storage.process_locks import ProcessLocks
 from ivr.storage.protocols import MwiStore
 from ivr.storage.records import BoxMwiCounts, EndpointMwiCounts, PublishedLights
 from ivr.validation.numbers import is_mwi_mailbox
+
+LIGHTS_LOCK = "lights"
+EXCLUSIVE_POLL_S = 0.02
+EXCLUSIVE_WAIT_S = 30
+"""Longer than one publication may take (`ivr.ami.actions`)."""
 
 log = structlog.get_logger()
 
@@ -42,20 +50,47 @@ def states_to_publish(lights: Sequence[Lights]) -> list[MwiState]:
     return [*(MwiState(name, 0, 0) for name in former), *states]
 
 
-def changed_lights(lights: Sequence[Lights]) -> list[PublishedLights]:
-    """Return the lights that are to be stored as published: those that had other names before."""
-    return [
-        PublishedLights(one.box_id, one.endpoint, one.names) for one in lights if set(one.names) != set(one.published)
-    ]
+def added_lights(lights: Sequence[Lights]) -> list[PublishedLights]:
+    """Return the names that were not published before."""
+    return _published_lights((one, {*one.names} - {*one.published}) for one in lights)
+
+
+def former_lights(lights: Sequence[Lights]) -> list[PublishedLights]:
+    """Return the names that were published before and are none any longer."""
+    return _published_lights((one, {*one.published} - {*one.names}) for one in lights)
+
+
+def _published_lights(names: Iterable[tuple[Lights, set[str]]]) -> list[PublishedLights]:
+    return [PublishedLights(one.box_id, one.endpoint, tuple(sorted(some))) for one, some in names if some]
 
 
 class MwiTargets:
-    """The message lights of one Asterisk, `system`."""
+    """The message lights of one Asterisk, `system`. `locks`: those of its node."""
 
-    def __init__(self, store: MwiStore, settings: MwiSettings, system: str) -> None:
+    def __init__(self, store: MwiStore, settings: MwiSettings, system: str, locks: ProcessLocks) -> None:
         self._store = store
         self._settings = settings
         self.system = system
+        self._locks = locks
+
+    @asynccontextmanager
+    async def exclusive(self) -> AsyncIterator[None]:
+        """Keep other services of this Asterisk from reading and publishing lights meanwhile.
+
+        Else the slower one of two would publish what it read before the other one's, and it would stay. After
+        `EXCLUSIVE_WAIT_S` the one that holds the lock is stopped, and this one goes on without.
+        """
+        attempts = int(EXCLUSIVE_WAIT_S / EXCLUSIVE_POLL_S)
+        while not (is_exclusive := self._locks.acquire(LIGHTS_LOCK)) and attempts:
+            attempts -= 1
+            await asyncio.sleep(EXCLUSIVE_POLL_S)
+        try:
+            if not is_exclusive:
+                log.warning("mwi.lock_not_released", remedy="look for a service of this Asterisk that is stopped")
+            yield
+        finally:
+            if is_exclusive:
+                self._locks.release(LIGHTS_LOCK)
 
     async def for_boxes(self, box_ids: Iterable[str]) -> list[Lights]:
         """Return the lights of these mailboxes, deleted ones included."""
@@ -107,11 +142,18 @@ class MwiTargets:
             *await self.for_boxes({one.box_id for one in others} - boxes - {""}),
             *await self._existing({one.endpoint for one in others} - endpoints - {""}),
         ]
-        return [*lights, *(replace(one, published=one.names) for one in successors)]
+        # What these have given up themselves is put out by their own tasks, with their own successors.
+        return [*lights, *successors]
 
-    async def record_published(self, box_ids: Sequence[str], changed: Sequence[PublishedLights], now: float) -> None:
-        """Store that the lights of these mailboxes were published at `now` (Unix s), and all that differ."""
-        await self._store.record_published(self.system, box_ids, changed, int(now))
+    async def add_published(self, lights: Sequence[Lights]) -> None:
+        """Store the names that were not published before, ahead of their publication."""
+        if added := added_lights(lights):
+            await self._store.add_published(self.system, added)
+
+    async def record_published(self, lights: Sequence[Lights], now: float) -> None:
+        """Store that these lights were published at `now` (Unix s), and forget the former ones."""
+        box_ids = [one.box_id for one in lights if one.box_id]
+        await self._store.record_published(self.system, box_ids, former_lights(lights), int(now))
 
     async def _existing(self, endpoint_names: Collection[str]) -> list[Lights]:
         counts = await self._store.endpoints(self.system, endpoint_names) if endpoint_names else []

@@ -7,8 +7,9 @@ no attempts. After a new connection all lights are published once, because Aster
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -16,7 +17,7 @@ from ivr.ami import actions
 from ivr.ami.client import AmiClient
 from ivr.clock import Clock
 from ivr.errors import AmiActionRejected, AmiUnavailable, StoreError
-from ivr.notifications.mwi_targets import Lights, MwiTargets, changed_lights, states_to_publish
+from ivr.notifications.mwi_targets import Lights, MwiTargets, former_lights, states_to_publish
 from ivr.storage.protocols import OutboxStore
 from ivr.storage.records import OutboxTask, TaskKind
 
@@ -114,17 +115,17 @@ class MwiWorker:
         needs_resync = self._resync_on_connect and ami is not None and ami.connection_id != self._synced_connection_id
         if ami and needs_resync and not await self._resync_all(ami):
             return 0
-        tasks = await self._outbox.claim(self.kinds, BATCH_SIZE)
-        if not tasks:
-            return 0
         if ami is None:
+            tasks = await self._outbox.claim(self.kinds, BATCH_SIZE)
             await self._outbox.complete(tasks)
             return len(tasks)
-        self._busy = len(tasks)
-        try:
-            return len(tasks) if await self._publish(tasks, ami) else 0
-        finally:
-            self._busy = 0
+        async with self._targets.exclusive():
+            tasks = await self._outbox.claim(self.kinds, BATCH_SIZE)
+            self._busy = len(tasks)
+            try:
+                return len(tasks) if tasks and await self._publish(tasks, ami) else 0
+            finally:
+                self._busy = 0
 
     async def _publish(self, tasks: Sequence[OutboxTask], ami: AmiClient) -> bool:
         boxes = await self._targets.for_boxes(task.box_id for task in tasks if task.kind is TaskKind.MWI)
@@ -139,6 +140,7 @@ class MwiWorker:
         phones += await self._targets.for_endpoints(endpoints) if endpoints else []
         lights = await self._targets.with_published([*boxes, *phones])
         try:
+            await self._targets.add_published(lights)
             await actions.publish(ami, states_to_publish(lights))
         except AmiActionRejected as error:
             delay_s = self._timing.rejection_retry_delay_s
@@ -149,9 +151,9 @@ class MwiWorker:
         except AmiUnavailable as error:
             await self._outbox.release_without_attempt(tasks, int(self._clock.now()), str(error))
             return False
-        system, published, changed = self._targets.system, [box.box_id for box in boxes], changed_lights(lights)
+        system, published, former = self._targets.system, [box.box_id for box in boxes], former_lights(lights)
         await self._outbox.complete(
-            tasks, lambda transaction: transaction.record_lights_published(system, published, changed)
+            tasks, lambda transaction: transaction.record_lights_published(system, published, former)
         )
         return True
 
@@ -162,15 +164,13 @@ class MwiWorker:
             self._connected_since = (connection_id, started_at)
         published, after = 0, ""
         try:
-            while page := await self._targets.box_page(after=after, limit=BATCH_SIZE):
-                await self._publish_page(page, ami)
+            while page := await self._publish_page(ami, partial(self._targets.box_page, after, BATCH_SIZE)):
                 published, after = published + len(page), page[-1].box_id
             after = ""
-            while page := await self._targets.endpoint_page(after=after, limit=BATCH_SIZE):
-                await self._publish_page(page, ami)
+            while page := await self._publish_page(ami, partial(self._targets.endpoint_page, after, BATCH_SIZE)):
                 after = page[-1].endpoint
-            while page := await self._targets.without_subject(BATCH_SIZE):
-                await self._publish_page(page, ami)
+            while await self._publish_page(ami, partial(self._targets.without_subject, BATCH_SIZE)):
+                pass
         except AmiActionRejected as error:
             is_starting = started_at - self._connected_since[1] < self._timing.startup_window_s
             delay_s = self._timing.startup_retry_delay_s if is_starting else self._timing.rejection_retry_delay_s
@@ -185,11 +185,16 @@ class MwiWorker:
         log.info("mwi.resynced", boxes=published, s=round(self._clock.monotonic() - started_at, 2))
         return True
 
-    async def _publish_page(self, page: Sequence[Lights], ami: AmiClient) -> None:
-        lights = await self._targets.with_published(page)
-        await actions.publish(ami, states_to_publish(lights))
-        box_ids = [one.box_id for one in page if one.box_id]
-        await self._targets.record_published(box_ids, changed_lights(lights), self._clock.now())
+    async def _publish_page(
+        self, ami: AmiClient, read_page: Callable[[], Awaitable[Sequence[Lights]]]
+    ) -> Sequence[Lights]:
+        async with self._targets.exclusive():
+            if page := await read_page():
+                lights = await self._targets.with_published(page)
+                await self._targets.add_published(lights)
+                await actions.publish(ami, states_to_publish(lights))
+                await self._targets.record_published(lights, self._clock.now())
+            return page
 
     async def _wake_on_connection_change(self, ami: AmiClient) -> None:
         while True:

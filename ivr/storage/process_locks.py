@@ -50,6 +50,9 @@ class ProcessLocks:
         except OSError:
             os.close(handle)
             return False
+        if not self._is_file_of(name, handle):
+            os.close(handle)  # The process that held it has released it since: it has unlinked this file.
+            return self.acquire(name)
         self._handles[name] = handle
         return True
 
@@ -91,10 +94,17 @@ class ProcessLocks:
         except OSError:
             return True
         else:
-            self._unlink(name)  # The process that held it has died.
+            if self._is_file_of(name, handle):  # Else another process has the lock by now, in a file of its own.
+                self._unlink(name)  # The process that held it has died.
             return False
         finally:
             os.close(handle)
+
+    def _is_file_of(self, name: str, handle: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(handle), (self._folder / name).stat())
+        except OSError:
+            return False
 
     def _unlink(self, name: str) -> None:
         with contextlib.suppress(OSError):

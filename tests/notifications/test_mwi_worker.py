@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ivr.ami.client import AmiClient
+from ivr.app import App
 from ivr.directory.models import Account, Endpoint
 from ivr.errors import InvalidFields
-from ivr.notifications.mwi_targets import MwiTargets
+from ivr.notifications.mwi_targets import Lights, MwiTargets
 from ivr.notifications.mwi_worker import MwiTiming, MwiWorker
 from ivr.notifications.settings import MwiSettings
 from ivr.notifications.worker import OutboxRunner
@@ -259,7 +264,9 @@ async def test_lights_that_boxes_gave_up_while_the_service_was_stopped_are_clear
 
 def _restart(app: NotificationAppFixture, **mwi: str) -> None:
     """Start the service again, with these settings of `[mwi]`."""
-    targets = MwiTargets(SqliteMwiCounts(app.container.database), MwiSettings(**mwi), "asterisk")
+    targets = MwiTargets(
+        SqliteMwiCounts(app.container.database), MwiSettings(**mwi), "asterisk", app.container.process_locks
+    )
     worker = MwiWorker(outbox=app.container.outbox, clock=app.clock, targets=targets, ami=app.ami_client)
     app.outbox_runner = OutboxRunner(app.container.outbox, [worker])
 
@@ -415,10 +422,21 @@ async def test_reconnect_resyncs_all_boxes(mwi_app: NotificationAppFixture, ami_
 async def test_counts_of_a_phone_read_no_mailbox_of_others(mwi_app: NotificationAppFixture) -> None:
     await mwi_app.create_box(owner=mwi_app.alice)
     statements: list[str] = []
-    database = mwi_app.container.database
-    await database.read(lambda c: c.set_trace_callback(statements.append))
+    database, read = mwi_app.container.database, mwi_app.container.database.read
+
+    async def traced_read(work: Callable[[sqlite3.Connection], Any]) -> Any:
+        def traced(connection: sqlite3.Connection) -> Any:
+            connection.set_trace_callback(statements.append)
+            try:
+                return work(connection)
+            finally:
+                connection.set_trace_callback(None)
+
+        return await read(traced)
+
+    database.read = traced_read  # type: ignore[assignment,method-assign]
     assert await mwi_app.container.mwi_targets.for_users([mwi_app.alice.id])
-    await database.read(lambda c: c.set_trace_callback(None))
+    database.read = read  # type: ignore[method-assign]
     [counts] = [sql for sql in statements if "FROM endpoints" in sql]
     rows = await database.read(lambda c: c.execute(f"EXPLAIN QUERY PLAN {counts}").fetchall())
     steps = [str(row["detail"]) for row in rows]
@@ -426,3 +444,101 @@ async def test_counts_of_a_phone_read_no_mailbox_of_others(mwi_app: Notification
         "SEARCH boxes USING INDEX boxes_by_owner",
         "SEARCH boxes USING INDEX shared_boxes",
     }
+
+
+class _SlowTargets(MwiTargets):
+    """Targets of a service that is slow: `read` is set when it has read lights, and it waits for `go_on`."""
+
+    def __init__(self, app: App) -> None:
+        super().__init__(SqliteMwiCounts(app.database), app.settings.mwi, "asterisk", app.process_locks)
+        self.read, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def with_published(self, lights: Sequence[Lights]) -> list[Lights]:
+        result = await super().with_published(lights)
+        self.read.set()
+        await self.go_on.wait()
+        return result
+
+
+def _worker(app: App, targets: MwiTargets, ami: AmiClient | None) -> MwiWorker:
+    return MwiWorker(outbox=app.outbox, clock=app.clock, targets=targets, ami=ami, resync_on_connect=False)
+
+
+async def _drain(app: NotificationAppFixture, targets: _SlowTargets, meanwhile: Awaitable[object]) -> None:
+    """Let a worker with these targets work, and this happen between its reading and its publishing."""
+    working = asyncio.create_task(_worker(app.container, targets, app.ami_client).run_once())
+    await targets.read.wait()
+    await meanwhile
+    targets.go_on.set()
+    await working
+
+
+@pytest.mark.both_engines
+async def test_light_is_known_although_another_mailbox_changed_while_both_were_published(
+    mwi_app: NotificationAppFixture, shown_mwi: dict[str, tuple[int, int]]
+) -> None:
+    """What was published was stored only if nothing of the whole batch had changed: 1001 stayed on for ever."""
+    box, other = await mwi_app.create_box(), await mwi_app.create_box("2000")
+    await mwi_app.connect_ami()
+    await mwi_app.create_message(box)
+    await mwi_app.run_until_idle()
+    box = await mwi_app.container.boxes.patch(box, {"mailbox": "1001"})
+    await mwi_app.create_message(other)
+    await _drain(mwi_app, _SlowTargets(mwi_app.container), mwi_app.create_message(other))
+    await mwi_app.container.boxes.patch(box, {"mailbox": "1002"})
+    await mwi_app.run_until_idle()
+    assert _lit(shown_mwi) == {"1002@ivr", "*981002@ivr", "2000@ivr", "*982000@ivr"}
+
+
+async def test_light_of_a_service_that_died_before_it_could_store_it_is_put_out(
+    mwi_app: NotificationAppFixture, shown_mwi: dict[str, tuple[int, int]]
+) -> None:
+    box = await mwi_app.create_box()
+    await mwi_app.connect_ami()
+    await mwi_app.create_message(box)
+    await mwi_app.run_until_idle()
+    box = await mwi_app.container.boxes.patch(box, {"mailbox": "1001"})
+    targets = _SlowTargets(mwi_app.container)
+    targets.go_on.set()
+    dying = asyncio.create_task(_worker(mwi_app.container, targets, mwi_app.ami_client).run_once())
+    while "1001@ivr" not in shown_mwi:
+        await asyncio.sleep(0)
+    dying.cancel()
+    await asyncio.gather(dying, return_exceptions=True)
+    await mwi_app.container.boxes.patch(box, {"mailbox": "1002"})
+    await mwi_app.run_until_idle()
+    assert _lit(shown_mwi) == {"1002@ivr", "*981002@ivr"}
+
+
+@pytest.mark.parametrize("change", ["number", "message"])
+async def test_slower_service_of_the_same_asterisk_does_not_bring_a_former_light_back(
+    mwi_app: NotificationAppFixture, shown_mwi: dict[str, tuple[int, int]], change: str
+) -> None:
+    box = await mwi_app.create_box(owner=mwi_app.alice)
+    second = await mwi_app.create_box("2000", owner=mwi_app.alice)
+    await mwi_app.connect_ami()
+    await mwi_app.create_message(box)
+    await mwi_app.run_until_idle()
+    other_service = App(mwi_app.settings, clock=mwi_app.clock).open()
+    targets = _SlowTargets(mwi_app.container)
+    await mwi_app.create_message(box)
+
+    async def change_and_publish() -> None:
+        if change == "number":
+            await mwi_app.container.boxes.patch(box, {"mailbox": "1001"})
+        await mwi_app.create_message(second)
+        publishing = asyncio.create_task(
+            _worker(other_service, other_service.mwi_targets, mwi_app.ami_client).run_once()
+        )
+        await asyncio.wait([publishing], timeout=0.2)
+        waiting.append(publishing)
+
+    waiting: list[asyncio.Task[bool]] = []
+    await _drain(mwi_app, targets, change_and_publish())
+    await asyncio.gather(*waiting)
+    await mwi_app.run_until_idle()
+    number = {"number": "1001", "message": "1000"}[change]
+    assert _lit(shown_mwi) == {f"{number}@ivr", f"*98{number}@ivr", "2000@ivr", "*982000@ivr", "alice@ivr-phones"}
+    assert shown_mwi["alice@ivr-phones"] == (3, 0)
+    await other_service.stop_workers()
+    other_service.close()

@@ -508,7 +508,7 @@ async def test_lights_that_two_nodes_publish_at_once_are_stored_once(postgresql:
         store = SqliteMwiCounts(database)
         with other.transaction():
             other.execute("INSERT INTO published_lights VALUES ('asterisk', 'box', '', '1000@default')")
-            second = asyncio.create_task(store.record_published("asterisk", [], [lights], 1))
+            second = asyncio.create_task(store.add_published("asterisk", [lights]))
             with postgresql.connect("postgres") as observer:
                 waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
                 async with asyncio.timeout(30):
@@ -521,7 +521,7 @@ async def test_lights_that_two_nodes_publish_at_once_are_stored_once(postgresql:
 async def test_lights_without_subject_are_limited_by_the_database(url: str) -> None:
     with closing(PostgresqlDatabase(DatabaseUrl(url), connections=2)) as database:
         store = SqliteMwiCounts(database)
-        await store.record_published("asterisk", [], [PublishedLights(f"b{i}", "", ("n",)) for i in range(5)], 1)
+        await store.add_published("asterisk", [PublishedLights(f"b{i}", "", ("n",)) for i in range(5)])
         fetched = []
 
         async def read(work: Callable[[sqlite3.Connection], Any]) -> Any:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from ivr.storage.process_locks import ProcessLocks
 
@@ -62,3 +65,29 @@ def test_lock_without_file_support_still_works_in_process(tmp_path: Path) -> Non
     assert locks.is_locked("take")
     locks.release("take")
     assert not locks.is_locked("take")
+
+
+@pytest.mark.parametrize("check", ["acquire", "is_locked"])
+def test_lock_that_is_released_while_another_process_opens_it_has_one_holder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: str
+) -> None:
+    """The other one held a file that had been unlinked, or unlinked that of the next holder: two held the lock."""
+    first, second, third = (ProcessLocks(tmp_path) for _ in range(3))
+    assert first.acquire("take")
+    flock, held = fcntl.flock, []
+
+    def release_before(handle: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        first.release("take")
+        if check == "is_locked":
+            assert third.acquire("take")
+        flock(handle, operation)
+
+    monkeypatch.setattr(fcntl, "flock", release_before)
+    if check == "acquire":
+        held.append(second.acquire("take"))
+    else:
+        second.is_locked("take")
+        held.append(True)  # By the third.
+    held.append(ProcessLocks(tmp_path).acquire("take"))
+    assert held == [True, False]

@@ -49,10 +49,10 @@ class Transaction(Protocol):
     def record_mailed_without_audio(self, message_id: str) -> None:
         """Store that a mail about a message was delivered without its audio."""
 
-    def record_lights_published(self, system: str, box_ids: Sequence[str], changed: Sequence[PublishedLights]) -> None:
+    def record_lights_published(self, system: str, box_ids: Sequence[str], former: Sequence[PublishedLights]) -> None:
         """Store that the lights of these mailboxes have been published to the Asterisk `system` now.
 
-        `changed`: all lights of those mailboxes and endpoints that had others before.
+        `former`: lights of mailboxes and endpoints that they have no longer; they were put out and are forgotten.
         """
 
     def set_transcription(self, message: Message, transcription: str) -> None:
@@ -93,7 +93,7 @@ class OutboxStore(Protocol):
         """
 
     async def complete(self, tasks: Sequence[OutboxTask], on_commit: OnCommit | None = None) -> None:
-        """Delete finished tasks, and call `on_commit` in the same transaction if every lease still held.
+        """Delete finished tasks, and call `on_commit` in the same transaction if a lease of them still held.
 
         A task that was enqueued again meanwhile stays.
         """
@@ -161,8 +161,11 @@ class MwiStore(Protocol):
     async def published_without_subject(self, system: str, limit: int) -> list[PublishedLights]:
         """Return lights that `system` still has of mailboxes and endpoints that do not exist any longer."""
 
+    async def add_published(self, system: str, lights: Sequence[PublishedLights]) -> None:
+        """Store lights before they are published to `system`: one of them that burns is never unknown."""
+
     async def record_published(
-        self, system: str, box_ids: Sequence[str], changed: Sequence[PublishedLights], now: int
+        self, system: str, box_ids: Sequence[str], former: Sequence[PublishedLights], now: int
     ) -> None:
         """Store that lights were published to `system` at `now` (Unix s); see `Transaction.record_lights_published`."""
 

@@ -157,11 +157,14 @@ class SqliteMwiCounts:
         )
         return await self._read_published(system, where, (limit,), "LIMIT ?")
 
+    async def add_published(self, system: str, lights: Sequence[PublishedLights]) -> None:
+        await self._database.write(lambda c: events.add_published_lights(c, system, lights), boxes=OWN_ROWS)
+
     async def record_published(
-        self, system: str, box_ids: Sequence[str], changed: Sequence[PublishedLights], now: int
+        self, system: str, box_ids: Sequence[str], former: Sequence[PublishedLights], now: int
     ) -> None:
         await self._database.write(
-            lambda c: events.record_lights_published(c, system, box_ids, changed, now), boxes=OWN_ROWS
+            lambda c: events.record_lights_published(c, system, box_ids, former, now), boxes=OWN_ROWS
         )
 
     async def endpoints_of_users(self, system: str, user_ids: Iterable[str]) -> list[EndpointMwiCounts]:

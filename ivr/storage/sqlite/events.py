@@ -109,23 +109,25 @@ def enqueue_mwi_of_account(connection: sqlite3.Connection, account_id: str, now:
     connection.execute(_ENQUEUE_MWI_OF_ACCOUNT_SQL, (now, now, account_id))
 
 
-def record_lights_published(
-    connection: sqlite3.Connection, system: str, box_ids: Sequence[str], changed: Sequence[PublishedLights], now: int
-) -> None:
-    """Store when lights of mailboxes were published to an Asterisk, and all lights of subjects that had others.
+def add_published_lights(connection: sqlite3.Connection, system: str, lights: Sequence[PublishedLights]) -> None:
+    """Store lights that are about to be published to an Asterisk, beside what is stored already."""
+    connection.executemany(
+        "INSERT INTO published_lights (asterisk, box_id, endpoint, name) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT DO NOTHING",  # Another service may store the same lights at once.
+        [(system, one.box_id, one.endpoint, name) for one in lights for name in one.names],
+    )
 
-    `changed` replaces what was stored before for the same mailboxes and endpoints.
-    """
+
+def record_lights_published(
+    connection: sqlite3.Connection, system: str, box_ids: Sequence[str], former: Sequence[PublishedLights], now: int
+) -> None:
+    """Store when lights of mailboxes were published to an Asterisk, and forget the `former` ones, which went out."""
     sql = "UPDATE boxes SET light_published_at = ? WHERE id = ? AND coalesce(light_published_at, 0) < ?"
     connection.executemany(sql, [(now, box, now) for box in sorted(box_ids)])
-    for lights in changed:
-        subject = (system, lights.box_id, lights.endpoint)
-        connection.execute("DELETE FROM published_lights WHERE asterisk = ? AND box_id = ? AND endpoint = ?", subject)
-        connection.executemany(
-            "INSERT INTO published_lights (asterisk, box_id, endpoint, name) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT DO NOTHING",  # Another node may store the same lights at once.
-            [(*subject, name) for name in lights.names],
-        )
+    connection.executemany(
+        "DELETE FROM published_lights WHERE asterisk = ? AND box_id = ? AND endpoint = ? AND name = ?",
+        [(system, one.box_id, one.endpoint, name) for one in former for name in one.names],
+    )
 
 
 class SqliteTransaction:
@@ -182,8 +184,8 @@ class SqliteTransaction:
     def record_mailed_without_audio(self, message_id: str) -> None:
         self._connection.execute("UPDATE messages SET mailed_without_audio = 1 WHERE id = ?", (message_id,))
 
-    def record_lights_published(self, system: str, box_ids: Sequence[str], changed: Sequence[PublishedLights]) -> None:
-        record_lights_published(self._connection, system, box_ids, changed, self._now)
+    def record_lights_published(self, system: str, box_ids: Sequence[str], former: Sequence[PublishedLights]) -> None:
+        record_lights_published(self._connection, system, box_ids, former, self._now)
 
     def set_transcription(self, message: Message, transcription: str) -> None:
         message_rows.set_transcription(self._connection, message, transcription)

@@ -120,7 +120,7 @@ class SqliteOutbox:
         def delete_tasks(connection: sqlite3.Connection) -> None:
             sql = "DELETE FROM outbox WHERE id = ? AND lease = ?"
             deleted = [connection.execute(sql, (task.id, task.lease)) for task in tasks]
-            if on_commit and all(cursor.rowcount for cursor in deleted):
+            if on_commit and any(cursor.rowcount for cursor in deleted):
                 on_commit(SqliteTransaction(connection, now))
 
         await self._database.write(delete_tasks, boxes=[task.box_id for task in tasks])
