@@ -75,6 +75,8 @@ class MwiWorker:
         self._connected_since = (0, 0.0)
         """The current connection, and the monotonic time at which it was first used."""
         self._wake_event = asyncio.Event()
+        self._claimed: Sequence[OutboxTask] = ()
+        """The rows of the last claim, until it is stored that their lights are published."""
         self._busy = 0
 
     @property
@@ -94,6 +96,7 @@ class MwiWorker:
                 except StoreError as error:
                     log.error("outbox.storage_error", worker="mwi", error=str(error))
                     await asyncio.sleep(self._timing.storage_retry_delay_s)
+                    self._wake_event.set()  # Claimed rows are not due before their lease ends: nothing else wakes it.
                 await self._wake_event.wait()
         finally:
             if waker:
@@ -120,14 +123,17 @@ class MwiWorker:
             await self._outbox.complete(tasks)
             return len(tasks)
         async with self._targets.exclusive():
-            tasks = await self._outbox.claim(self.kinds, BATCH_SIZE)
+            tasks = self._claimed = self._claimed or await self._outbox.claim(self.kinds, BATCH_SIZE)
             self._busy = len(tasks)
             try:
-                return len(tasks) if tasks and await self._publish(tasks, ami) else 0
+                is_done = bool(tasks) and await self._publish(tasks, ami)
             finally:
                 self._busy = 0
+            self._claimed = ()
+            return len(tasks) if is_done else 0
 
     async def _publish(self, tasks: Sequence[OutboxTask], ami: AmiClient) -> bool:
+        """Publish the lights of these rows. Return False if they are due again. Raises `StoreError`."""
         boxes = await self._targets.for_boxes(task.box_id for task in tasks if task.kind is TaskKind.MWI)
         user_ids = {user_id for box in boxes for user_id in box.user_ids}
         # The lights of another Asterisk are published by its own service when that connects.

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -18,6 +19,7 @@ from ivr.storage.records import LEASE_S, NEVER_DUE, OutboxTask, TaskKind
 
 MAX_ERROR_LENGTH = 500
 """Characters of an error that are stored in the outbox."""
+MAX_STORAGE_RETRY_DELAY_S = 15.0
 NO_CUTOFF = 0
 """`not_before` of a handler that reads messages of any age."""
 
@@ -53,7 +55,9 @@ class WorkerLimits:
     """Seconds to wait after each failed attempt. After the last one the task is given up."""
     lease_renewal_interval_s: float = LEASE_S / 3
     storage_retry_delay_s: float = 1.0
-    """Seconds to wait when the database cannot be read."""
+    """Seconds to wait when the database cannot be read or written; doubled each time to store an outcome."""
+    storage_patience_s: float = 600.0
+    """Seconds for which an outcome is tried to be stored."""
     shutdown_grace_s: float = 5.0
     """Seconds that running tasks may take to finish when the service stops."""
 
@@ -163,19 +167,39 @@ class OutboxWorker:
     async def _process(self, task: OutboxTask) -> None:
         renewal = asyncio.create_task(self._renew_lease(task))
         try:
-            await self._finish(task, await self._handlers[task.kind](task))
-        except NotificationUndeliverable as error:
-            await self._give_up(task, str(error))
-        except StoreError as error:
-            # The row is processed again when its lease ends.
-            log.error("outbox.storage_error", worker=self.name, row=task.id, error=str(error))
-        except IvrError as error:
-            await self._retry_or_give_up(task, str(error))
-        except Exception as error:
-            log.exception("outbox.handler_crashed", worker=self.name, row=task.id)
-            await self._retry_or_give_up(task, repr(error))
+            await self._store_outcome(task, await self._handle(task))
         finally:
             renewal.cancel()
+
+    async def _handle(self, task: OutboxTask) -> Callable[[], Awaitable[None]]:
+        """Process a task. Return what stores its outcome."""
+        try:
+            return partial(self._finish, task, await self._handlers[task.kind](task))
+        except NotificationUndeliverable as error:
+            return partial(self._give_up, task, str(error))
+        except StoreError as error:
+            log.error("outbox.storage_error", worker=self.name, row=task.id, error=str(error))
+            due_at = int(self._clock.now() + MAX_STORAGE_RETRY_DELAY_S)
+            return partial(self._outbox.release_without_attempt, [task], due_at, str(error)[:MAX_ERROR_LENGTH])
+        except IvrError as error:
+            return partial(self._retry_or_give_up, task, str(error))
+        except Exception as error:
+            log.exception("outbox.handler_crashed", worker=self.name, row=task.id)
+            return partial(self._retry_or_give_up, task, repr(error))
+
+    async def _store_outcome(self, task: OutboxTask, store: Callable[[], Awaitable[None]]) -> None:
+        """Store it as soon as the database can be written: what was sent is sent again if its row becomes due."""
+        now = asyncio.get_running_loop().time
+        gives_up_at, delay_s = now() + self._limits.storage_patience_s, self._limits.storage_retry_delay_s
+        while True:
+            try:
+                return await store()
+            except StoreError as error:  # At last the row is processed again when its lease ends.
+                log.error("outbox.storage_error", worker=self.name, row=task.id, error=str(error))
+                if now() >= gives_up_at:
+                    return None
+            await asyncio.sleep(delay_s)
+            delay_s = min(2 * delay_s, MAX_STORAGE_RETRY_DELAY_S)
 
     async def _renew_lease(self, task: OutboxTask) -> None:
         """Renew the lease periodically: without it, a row with a slow server would be claimed a second time."""
@@ -196,11 +220,12 @@ class OutboxWorker:
             await self._give_up(task, error)
             return
         delay_s = self._limits.retry_delays_s[task.attempts - 1]
+        await self._outbox.reschedule(task, int(self._clock.now()) + delay_s, error[:MAX_ERROR_LENGTH])
         self._on_outcome(task.kind, "failed")
         log.warning("outbox.attempt_failed", kind=task.kind, row=task.id, error=error, retry_in_s=delay_s)
-        await self._outbox.reschedule(task, int(self._clock.now()) + delay_s, error[:MAX_ERROR_LENGTH])
 
     async def _give_up(self, task: OutboxTask, error: str) -> None:
+        await self._outbox.reschedule(task, NEVER_DUE, error[:MAX_ERROR_LENGTH])
         self._on_outcome(task.kind, "given_up")
         log.error(
             "outbox.given_up",
@@ -211,7 +236,6 @@ class OutboxWorker:
             error=error,
             remedy=f"remove the cause, then run: ivr outbox retry {task.id}",
         )
-        await self._outbox.reschedule(task, NEVER_DUE, error[:MAX_ERROR_LENGTH])
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +263,7 @@ class OutboxRunner:
         self._poll_timer: asyncio.TimerHandle | None = None
         self._may_be_due = asyncio.Event()
         self._last_fingerprint = b""
+        self._last_error = ""
         self._polls_without_query = 0
 
     async def start(self) -> None:
@@ -287,8 +312,11 @@ class OutboxRunner:
         try:
             due = await self._outbox.due_kinds()
         except StoreError as error:
-            log.error("outbox.storage_error", error=str(error))
+            if str(error) != self._last_error:  # It is asked several times a second.
+                log.error("outbox.storage_error", error=str(error))
+            self._last_error = str(error)
             return
+        self._last_error = ""
         for worker in self.workers:
             if due & set(worker.kinds):
                 worker.wake()

@@ -7,23 +7,42 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from ivr.ami.client import AmiClient
 from ivr.app import App
 from ivr.directory.models import Account, Endpoint
-from ivr.errors import InvalidFields
+from ivr.errors import InvalidFields, StoreError
 from ivr.notifications.mwi_targets import Lights, MwiTargets
 from ivr.notifications.mwi_worker import MwiTiming, MwiWorker
 from ivr.notifications.settings import MwiSettings
 from ivr.notifications.worker import OutboxRunner
 from ivr.service.background import build_workers
+from ivr.storage.protocols import OutboxStore
 from ivr.storage.records import ChangeReason, Folder, TaskKind
 from ivr.storage.sqlite.counters import SqliteMwiCounts
 from tests.notifications.conftest import NotificationAppFixture
 from tests.support.fake_ami_server import FakeAmiServer
+
+
+class DatabaseAwayOnce:
+    """An object whose `method` finds no database at its first call."""
+
+    def __init__(self, target: object) -> None:
+        self._target = target
+        self.method = ""
+
+    def __getattr__(self, name: str) -> Any:
+        if name != self.method:
+            return getattr(self._target, name)
+        self.method = ""
+
+        async def fail(*_: object, **__: object) -> None:
+            raise StoreError("the database is away")
+
+        return fail
 
 
 @pytest.fixture
@@ -85,6 +104,34 @@ async def test_rejection_by_booting_asterisk_is_retried_soon(
             await asyncio.sleep(0.01)
     running.cancel()
     assert "Originate" not in ami_server.replies, "the first Originate must have been rejected"
+
+
+@pytest.mark.parametrize("moment", ["mailboxes are read", "the light is published"])
+async def test_light_is_right_soon_after_the_database_was_away(
+    mwi_app: NotificationAppFixture, shown_mwi: dict[str, tuple[int, int]], moment: str
+) -> None:
+    """Rows that are claimed are not due before their lease ends, two minutes later."""
+    container = mwi_app.container
+    targets, outbox = DatabaseAwayOnce(container.mwi_targets), DatabaseAwayOnce(container.outbox)
+    failing = {"mailboxes are read": (targets, "for_boxes"), "the light is published": (outbox, "complete")}
+    proxy, method = failing[moment]
+    proxy.method = method
+    worker = MwiWorker(
+        outbox=cast("OutboxStore", outbox),
+        clock=mwi_app.clock,
+        targets=cast("MwiTargets", targets),
+        ami=mwi_app.ami_client,
+        timing=MwiTiming(storage_retry_delay_s=0.01),
+    )
+    await mwi_app.connect_ami()
+    await mwi_app.create_message(await mwi_app.create_box())
+    running = asyncio.create_task(worker.run_forever())
+    async with asyncio.timeout(15):
+        while await container.outbox.backlog_by_kind() != {TaskKind.NEW: (1, 0)}:
+            await asyncio.sleep(0.01)
+    running.cancel()
+    assert proxy.method == "", "the database was away"
+    assert shown_mwi["1000@ivr"] == (1, 0)
 
 
 async def test_all_numbers_and_prefix_show_same_mwi(

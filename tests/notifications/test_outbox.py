@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from ivr.errors import NotificationFailed
-from ivr.notifications.worker import HandlerResult, OutboxWorker, WorkerLimits
+from ivr.errors import NotificationFailed, StoreError
+from ivr.notifications.worker import MAX_STORAGE_RETRY_DELAY_S, HandlerResult, OutboxWorker, WorkerLimits
 from ivr.storage.process_locks import ProcessLocks
+from ivr.storage.protocols import OnCommit
 from ivr.storage.records import LEASE_S, OutboxTask, ServiceProcess, TaskKind
 from ivr.storage.sqlite.outbox import SqliteOutbox
 from tests.support.app_fixture import AppFixture
@@ -86,6 +89,49 @@ async def test_worker_exception_is_logged_and_task_retried(app: AppFixture) -> N
     assert seen == [1, 2, 3]
     assert outcomes == [("new", "failed"), ("new", "failed"), ("new", "done")]
     assert [task.kind for task in await app.container.outbox.list_tasks()] == [TaskKind.MWI]
+
+
+async def test_outcome_is_stored_when_the_database_is_back_and_nothing_is_sent_twice(
+    app: AppFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await enqueue_new_message(app)
+    sent, outbox = [], app.container.outbox
+    complete, away = outbox.complete, iter([True, True])
+
+    async def send(task: OutboxTask) -> HandlerResult:
+        sent.append(task.id)
+        return None
+
+    async def complete_when_back(tasks: Sequence[OutboxTask], on_commit: OnCommit | None = None) -> None:
+        if next(away, False):
+            raise StoreError("the database is away")
+        await complete(tasks, on_commit)
+
+    monkeypatch.setattr(outbox, "complete", complete_when_back)
+    limits = WorkerLimits(storage_retry_delay_s=0.01)
+    worker = OutboxWorker("test", {TaskKind.NEW: send}, outbox, app.clock, limits=limits)
+    await worker.run_once()
+    app.clock.advance(s=LEASE_S)
+    await worker.run_once()
+    assert len(sent) == 1
+    assert [task.kind for task in await outbox.list_tasks()] == [TaskKind.MWI]
+
+
+async def test_task_that_could_not_read_the_database_is_tried_again_soon(app: AppFixture) -> None:
+    await enqueue_new_message(app)
+    attempts: list[int] = []
+
+    async def read_once_away(task: OutboxTask) -> HandlerResult:
+        attempts.append(task.attempts)
+        if len(attempts) == 1:
+            raise StoreError("the database is away")
+        return None
+
+    worker = OutboxWorker("test", {TaskKind.NEW: read_once_away}, app.container.outbox, app.clock)
+    await worker.run_once()
+    app.clock.advance(s=MAX_STORAGE_RETRY_DELAY_S)
+    await worker.run_once()
+    assert attempts == [1, 1], "it is no failed attempt"
 
 
 @pytest.mark.sqlite_only
