@@ -120,7 +120,7 @@ class DatabasePair:
         )
         (self._folder / "haproxy.cfg").write_text(text)
         with (self._folder / "haproxy.log").open("ab") as log:
-            command = self._inside("/usr/sbin/haproxy", "-db", "-f", str(self._folder / "haproxy.cfg"))
+            command = self._inside(_find("haproxy"), "-db", "-f", str(self._folder / "haproxy.cfg"))
             self._proxy = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.wait_for_primary()
 
@@ -242,9 +242,13 @@ class DatabasePair:
 def unavailable_reason() -> str:
     """Return why there can be no pair here; "" if there can be one."""
     for program in ("ip", "setpriv", "haproxy"):
-        if not shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"):
+        if not _find(program):
             return f"there is no {program}: apt install iproute2 util-linux haproxy"
     return missing_reason()
+
+
+def _find(program: str) -> str:
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") or ""
 
 
 def _children(pid: int) -> list[int]:
