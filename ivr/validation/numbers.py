@@ -12,7 +12,8 @@ MAX_BOX_NUMBER_LENGTH = 30
 
 _BOX_NUMBER = re.compile(r"[0-9]+")
 _GROUPED_NUMBER = re.compile(r"\(?\+?[0-9]+([ \t\u00a0\u202f().\-/\u2010-\u2013]+[0-9]+)+")
-_DOTS_OR_SLASHES = re.compile(r"[^A-Za-z*#_]*[./][^A-Za-z*#_]*")
+_DOTS_OR_SLASHES = re.compile(r"(?=[^./]*[./])[^A-Za-z*#_]*")
+"""Looks ahead, as the number of a telephone does: a long text that is none would be tried from each of its signs."""
 MIN_TELEPHONE_DIGITS = 7
 """Digits that make a number with dots or slashes a telephone number, as in 030.1234567; fewer: 1.5, or 1/2."""
 _EIGHT_DIGITS_IN_PAIRS = re.compile(r"[2-9][0-9](\.[0-9]{2}){3}")
@@ -23,7 +24,7 @@ NATIONAL_ZERO = re.compile(r"^((?:\+|00)[0-9 ]+)\(0\)")
 """The zero in +49 (0) 30, which is dialled without the country code only."""
 MAX_TELEPHONE_DIGITS = 20
 """Of a number that the site dials: 15 of E.164, and prefixes of the site and of another country."""
-_TELEPHONE_NUMBER = re.compile(r"\+[1-9][0-9]{3,14}|[0-9*#]*[1-9][0-9*#]*|0")
+_TELEPHONE_NUMBER = re.compile(r"\+[1-9][0-9]{3,14}|(?=[0*#]*[1-9])[0-9*#]*|0")
 TELEPHONE_PATTERN = r"^[+0-9*#]+$"
 EXTENSION_PATTERN = r"^[+.-]{0,3}[A-Za-z0-9*#][A-Za-z0-9*#+._-]{0,35}$"
 """An underscore at the start would make it a pattern of the dialplan, and signs alone are nothing to dial."""

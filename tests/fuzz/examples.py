@@ -63,6 +63,10 @@ PEOPLE_CSV = (
 PEOPLE_YAML = (
     b"accounts:\n- name: demo\nusers:\n- name: alice\n  endpoints: [a]\nboxes:\n- mailbox: '1000'\n  pin: generate\n",
 )
+LONG_NAMES = (
+    *(Repetition(b"", unit, b"A") for unit in (b".", b"9", b"9.", b"9 ", b"/", b"*", b"(9 ", b"a/", b"-")),
+    *(Repetition(b"1", unit, b"!") for unit in (b"-1", b" ", b"0(0)", b"../")),
+)
 NAMES = (b"Europe/Berlin", b"de-DE", b"1000", b"^1[0-9]+$", b"fallback-a-1-2-3-4.wav")
 MANIFESTS = (
     b'{"format":1,"taken_at":1,"version":"0","schema_version":1,"message_count":0,"data_folder":"/x",'

@@ -45,6 +45,7 @@ from ivr.recovery.fallback_recordings import parse_file_name
 from ivr.storage.records import Caller, OutboxTask, TaskKind
 from ivr.storage.sources.mysql_dump import read_tables
 from ivr.validation import addresses, names, numbers, time_zones
+from ivr.validation.fields import MAX_CHARACTERS
 from tests.fuzz import examples
 from tests.fuzz.inputs import Repetition
 
@@ -274,7 +275,7 @@ def _names(data: bytes) -> None:
     for rule in (
         *(names.language_code, names.realm, names.endpoint_name, names.api_username, names.media_id),
         *(names.pattern, numbers.box_number, numbers.box_alias, numbers.extension, numbers.dialplan_context),
-        numbers.mwi_target,
+        *(numbers.telephone_number, numbers.dial_prefix, numbers.country_code, numbers.mwi_target),
         time_zones.time_zone,
     ):
         _ignoring(partial(rule, text))
@@ -323,6 +324,6 @@ TARGETS: dict[str, FuzzTarget] = {
     "people YAML": FuzzTarget(
         partial(_people, parse_yaml), examples.PEOPLE_YAML, 2 * KILOBYTE, examples.LONG_PEOPLE_YAML
     ),
-    "names and numbers": FuzzTarget(_names, examples.NAMES, LINE_BYTES),
+    "names and numbers": FuzzTarget(_names, examples.NAMES, MAX_CHARACTERS, examples.LONG_NAMES),
     "backup manifest": FuzzTarget(read_manifest, examples.MANIFESTS, 10_000, examples.LONG_JSON),
 }
