@@ -238,6 +238,11 @@ class BoxSettings(SettingsDocument):
             str(member["id"]) if isinstance(member, dict) and "id" in member else str(member) for member in self.members
         )
 
+    @property
+    def user_ids(self) -> frozenset[str]:
+        """Ids of the owner and of the users that share the mailbox."""
+        return self.member_ids | ({self.owner_id} if self.owner_id else set())
+
     def has_owner_rights(self, user_id: str | None) -> bool:
         """Whether the user has the owner's rights."""
         return user_id is not None and (user_id == self.owner_id or user_id in self.member_ids)

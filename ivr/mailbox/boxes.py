@@ -9,7 +9,7 @@ from typing import Any
 
 from ivr.directory.directory import Directory
 from ivr.directory.models import Account, User
-from ivr.errors import BadInput, Conflict, Forbidden, InvalidFields, NotFound
+from ivr.errors import BadInput, Conflict, Forbidden, InvalidFields
 from ivr.ids import IdGenerator
 from ivr.mailbox.box_settings import BoxSettings, report_violations
 from ivr.mailbox.key_map import merge_layers
@@ -85,9 +85,9 @@ class Boxes:
 
         Raises `InvalidFields`.
         """
-        owner = await self._find_owner(_parse_settings(_split_pin(document)[0]))
+        owner = await self._find_owner(account.id, _parse_settings(_split_pin(document)[0]))
         mailbox, pin = self.plan_creation(account, document, owner)
-        await self._check_mwi_targets(mailbox)
+        await self._check_account(mailbox)
         if pin is not None:
             await self._pins.check_by_program(mailbox, pin)
         await self._insert(record_of(mailbox))
@@ -178,13 +178,12 @@ class Boxes:
         changed = self._build_mailbox(
             BoxRecord(mailbox.id, mailbox.account_id, {}, mailbox.revision),
             mailbox.account,
-            await self._find_owner(settings),
+            await self._find_owner(mailbox.account_id, settings),
             settings,
         )
         was_set_up = mailbox.settings.is_setup
         self._validate(changed, pin, allow_weak_pin=not (was_set_up or settings.is_setup))
-        if settings.numbers != mailbox.settings.numbers:
-            await self._check_mwi_targets(changed)
+        await self._check_account(changed, mailbox.settings)
         if changed.number != mailbox.number:
             _check_number_length(changed)
         if pin is not None:
@@ -214,15 +213,21 @@ class Boxes:
         if pin is not None:
             self._pins.validate(mailbox, pin, allow_weak=allow_weak_pin)
 
-    async def _check_mwi_targets(self, mailbox: Mailbox) -> None:
-        """Raise `InvalidFields` if a further message light is one of another account."""
-        contexts = {target.partition("@")[2] for target in mailbox.settings.numbers} - {""}
-        if not contexts:
-            return
-        others = [one for one in await self._directory.accounts() if one.id != mailbox.account_id]
-        if foreign := sorted(contexts & {name for one in others for name in (one.id, one.realm, one.name)}):
-            message = f"{foreign[0]} is another account: name message lights of this account"
-            raise InvalidFields({"numbers": {"invalid": {"message": message, "target": foreign[0]}}})
+    async def _check_account(self, mailbox: Mailbox, before: BoxSettings | None = None) -> None:
+        """Raise `InvalidFields` if a further message light or user is one of another account."""
+        settings = mailbox.settings
+        contexts = {target.partition("@")[2] for target in settings.numbers} - {""}
+        if contexts and not (before and settings.numbers == before.numbers):
+            others = [one for one in await self._directory.accounts() if one.id != mailbox.account_id]
+            if foreign := sorted(contexts & {name for one in others for name in (one.id, one.realm, one.name)}):
+                message = f"{foreign[0]} is another account: name message lights of this account"
+                raise InvalidFields({"numbers": {"invalid": {"message": message, "target": foreign[0]}}})
+        for user_id in settings.user_ids - (before.user_ids if before else set()):
+            user = await self._directory.find_user(user_id)
+            if user and user.account_id != mailbox.account_id:
+                message = f"{user_id} is a user of another account: name users of this account"
+                key = "owner_id" if user_id == settings.owner_id else "members"
+                raise InvalidFields({key: {"invalid": {"message": message, "target": user_id}}})
 
     async def _read(self, box_id: str) -> Mailbox:
         return await self._mailbox_from_record(await self._store.get(box_id))
@@ -232,7 +237,7 @@ class Boxes:
     async def _mailbox_from_record(self, record: BoxRecord) -> Mailbox:
         settings = settings_from_record(record)
         account = await self._directory.account(record.account_id)
-        return self._build_mailbox(record, account, await self._find_owner(settings), settings)
+        return self._build_mailbox(record, account, await self._find_owner(account.id, settings), settings)
 
     def _build_mailbox(self, record: BoxRecord, account: Account, owner: User | None, settings: BoxSettings) -> Mailbox:
         return Mailbox(
@@ -244,13 +249,10 @@ class Boxes:
             revision=record.revision,
         )
 
-    async def _find_owner(self, settings: BoxSettings) -> User | None:
-        if settings.owner_id is None:
-            return None
-        try:
-            return await self._directory.user(settings.owner_id)
-        except NotFound:
-            return None  # The owner was deleted: the mailbox has none, as in Kazoo.
+    async def _find_owner(self, account_id: str, settings: BoxSettings) -> User | None:
+        """Return the owner; None if there is none, if it was deleted, as in Kazoo, or is a user of another account."""
+        owner = await self._directory.find_user(settings.owner_id) if settings.owner_id else None
+        return owner if owner and owner.account_id == account_id else None
 
 
 def merge_patch(document: Document, patch: Document) -> dict[str, Any]:

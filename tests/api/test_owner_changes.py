@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from ivr.directory.models import Account
+from ivr.directory.models import Account, User
 from ivr.directory.settings import NewMessageCallSettings, NotifySettings
 from ivr.mailbox.box_settings import BoxSettings, MediaIds
 from ivr.mailbox.owner_changes import ADMINISTRATOR, OWNER_BOUNDS, RECORDING_KEYS
@@ -148,3 +148,32 @@ async def test_owner_sets_addresses_of_listed_domains_only(tmp_path: Path) -> No
             assert "demo.example" in str(await alice.request_error(400, "PATCH", f"/{box.id}", document))
         await alice.request_ok("PATCH", f"/{box.id}", {"notify_email": "x@DEMO.example"})
     app.close()
+
+
+async def test_no_mailbox_has_users_of_another_account(rest: RestClient, app: AppFixture) -> None:
+    """Its mails would go to them, and tell their names and addresses."""
+    other = await app.container.directory.create_account(Account(name="other", realm="other.example"))
+    stranger = await app.container.directory.create_user(
+        User(account_id=other.id, name="eve", email="eve@other.example")
+    )
+    box_id = await rest.create_box("1000", owner_id=app.alice.id)
+    shared = {"shared_vmbox": True, "members": [app.bob.id, {"id": stranger.id}]}
+    for document, key in (({"owner_id": stranger.id}, "owner_id"), (shared, "members")):
+        for method, path, data in (
+            ("PATCH", f"/{box_id}", document),
+            ("POST", f"/{box_id}", {"name": "x", "mailbox": "1000", **document}),
+            ("PUT", "", {"name": "x", "mailbox": "1001", **document}),
+        ):
+            error = await rest.request_error(400, method, path, data)
+            assert "is a user of another account" in error["data"][key]["invalid"]["message"], (method, document)
+    await app.container.database.write(  # As an earlier version stored it.
+        lambda c: (
+            c.execute(
+                "UPDATE boxes SET settings = json_set(settings, '$.owner_id', ?) WHERE id = ?", (stranger.id, box_id)
+            ).rowcount
+        )
+    )
+    mailbox = await app.container.boxes.get(box_id)
+    assert mailbox.owner is None
+    await rest.request_ok("PATCH", f"/{box_id}", {"name": "y"})
+    await rest.request_ok("PATCH", f"/{box_id}", {"owner_id": OTHER_ID})  # A user who does not exist, as in Kazoo.
