@@ -12,7 +12,7 @@ from ivr.errors import BadInput, NotFound
 from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.storage.records import AuditAction, CallQuery, CallRecord, OutboxTask
 from ivr.web.admin_pages import MAX_TASKS, AdminForms, AdminView, Row, Table, render_admin, require_admin
-from ivr.web.page_rendering import PageRenderer, flat, read_form
+from ivr.web.page_rendering import PageRenderer, flat, parse_count, read_form
 from ivr.web.page_sessions import require_form_token
 
 SEE_OTHER = 303
@@ -79,7 +79,7 @@ class AdminRecords:
                 ("kind", "target", "due", "attempts", "error", "box"),
                 [Row(await _task_cells(view, task), id=str(task.id)) for task in await _tasks(view)],
             ),
-            notice=view.translate("admin_retried", count=done) if done.isascii() and done.isdigit() else "",
+            notice=view.translate("admin_retried", count=parse_count(done)) if done else "",
         )
 
     async def retry_tasks(self, request: Request) -> Response:

@@ -23,7 +23,7 @@ from ivr.web.desk_phone_sign_in import KEY_PARAMETER, DeskPhoneSession, authenti
 from ivr.web.message_views import MessageView, view_message
 from ivr.web.page_dependencies import PageServices
 from ivr.web.page_lists import count_folders, parse_folder, read_part
-from ivr.web.page_rendering import browser_language
+from ivr.web.page_rendering import browser_language, parse_count
 from ivr.web.page_sessions import get_page_services, is_secure
 from ivr.web.texts import Translator
 
@@ -70,7 +70,7 @@ class DeskPhoneScreens:
         if len(boxes) == 1:
             return await self._show_folder(request, session, await session.get_box(boxes[0].record.id), Folder.NEW)
         translate = Translator(session.language)
-        skipped = _parse_count(request.query_params.get("skip", ""))
+        skipped = parse_count(request.query_params.get("skip", ""))
         entries = [
             Entry(
                 f"{box.record.settings['mailbox']} {box.record.settings.get('name', '')} ({box.counts.new})",
@@ -187,10 +187,6 @@ def _url(request: Request, session: DeskPhoneSession, path: str, **params: str) 
     query = urlencode({**params, **({KEY_PARAMETER: session.text} if session.text else {})})
     address = f"{scheme}://{request.url.netloc}{DESK_PHONE_PREFIX}{request.path_params['kind']}{path}"
     return f"{address}?{query}" if query else address
-
-
-def _parse_count(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0
 
 
 def _dial_string(session: DeskPhoneSession, mailbox: Mailbox, message: Message) -> str:

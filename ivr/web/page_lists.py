@@ -23,7 +23,7 @@ from ivr.storage.records import (
     MessageSummary,
 )
 from ivr.web.message_views import view_message
-from ivr.web.page_rendering import PageRenderer, first, flat, read_form
+from ivr.web.page_rendering import PageRenderer, first, flat, parse_count, read_form
 from ivr.web.page_sessions import PageSession, Visitor, require_form_token, require_session
 from ivr.web.texts import Translator
 
@@ -250,7 +250,7 @@ def _parse_notice(request: Request, translate: Translator) -> Notice | None:
         return None
     ids = tuple(params.getlist("id")[:MAX_SELECTED])
     text = translate(f"done_{done}", count=len(ids))
-    if (lost := params.get("lost", "0")) not in ("", "0") and lost.isdigit():
-        text += " " + translate("not_found_some", count=int(lost))
+    if lost := parse_count(params.get("lost", "")):
+        text += " " + translate("not_found_some", count=lost)
     folder = PREVIOUS if params.get("q") else params.get("folder", "new")
     return Notice(text, UNDO[done] if ids else "", folder, ids)

@@ -49,6 +49,8 @@ class LiveStreams:
         if not self._updates.has_place(owner):
             return Response("too many open pages", 503, {"Retry-After": str(RETRY_AFTER_S)}, "text/plain")
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        if request.method == "HEAD":  # Without a body, what has no end would keep the connection and a place.
+            return Response(None, 200, headers, "text/event-stream")
         return StreamingResponse(self._events(request, session.text, box_ids, owner), 200, headers, "text/event-stream")
 
     async def _events(self, request: Request, text: str, box_ids: Collection[str], owner: str) -> AsyncIterator[str]:

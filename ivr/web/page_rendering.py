@@ -183,6 +183,11 @@ def flat(form: Mapping[str, list[str]]) -> dict[str, str]:
     return {name: values[0] for name, values in form.items()}
 
 
+def parse_count(text: str) -> int:
+    """Return the number that a parameter of an address has; 0 if it has none. Anyone may have written the address."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0
+
+
 async def browser_language(request: Request) -> str:
     """Return the language that the browser asks for, else that of the account if there is only one, else English."""
     header = request.headers.get("accept-language", "")

@@ -245,6 +245,17 @@ async def test_no_route_of_a_link_opens_anything_with_another_signature(
     assert await state_of(app) == before
 
 
+async def test_a_stream_that_is_asked_for_without_its_body_keeps_no_connection(
+    app: AppFixture, browser: Browser, site: Site
+) -> None:
+    await sign_in(app, browser, "")
+    limits, cookies = httpx.Limits(max_connections=1), browser.http.cookies
+    async with httpx.AsyncClient(base_url=browser.url, timeout=15, limits=limits, cookies=cookies) as client:
+        for path in ("/page/live", f"/page/box/{site.own.box_id}/live"):
+            assert (await client.head(path)).headers["content-type"].startswith("text/event-stream")
+            assert (await client.get("/")).status_code == 200
+
+
 async def test_no_response_may_be_shown_in_a_frame_or_read_as_another_type(
     app: AppFixture, browser: Browser, site: Site
 ) -> None:
@@ -335,6 +346,7 @@ async def test_stored_texts_are_text_in_every_view_and_language(app: AppFixture,
         f"{box}/settings?{forged}",
         f"/?{forged}",
     ]
+    paths += [f"{box}?done=delete&{urlencode({'lost': lost})}" for lost in ("²", "9" * 5000)]
     paths += [f"{box}/search?{search}", f"{box}/search?q=evil", f"{box}/search?q=evil&part=1"]
     paths += [f"/page/admin/{app.account.id}/calls?{urlencode({'caller': EVIL, 'box': EVIL})}"]
     for language in LANGUAGES:
