@@ -235,8 +235,13 @@ def client_address(request: Request) -> str:
 def is_secure(request: Request) -> bool:
     """Return whether the browser speaks TLS, to the service or to a proxy in front of it."""
     public_url = urlsplit(get_page_services(request).limits.public_url)
-    host = request.headers.get("host", "")
-    return request.url.scheme == "https" or (public_url.scheme == "https" and public_url.netloc == host)
+    is_public = _host(public_url.netloc) == _host(request.headers.get("host", ""))
+    return request.url.scheme == "https" or (public_url.scheme == "https" and is_public)
+
+
+def _host(netloc: str) -> str:
+    """Return host and port in the one form that browsers use: in small letters, without the port of the scheme."""
+    return netloc.lower().removesuffix(":443").removesuffix(":80")
 
 
 def set_session_cookie(request: Request, response: Response, text: str) -> None:
@@ -264,9 +269,9 @@ def require_same_origin(request: Request) -> None:
     if origin is None:
         return  # No browser: every browser sends it with a POST.
     public_url = get_page_services(request).limits.public_url
-    own = {request.headers.get("host", ""), urlsplit(public_url).netloc} - {""}
-    if urlsplit(origin).netloc not in own:
-        raise Forbidden("the form comes from another site")
+    own = {_host(request.headers.get("host", "")), _host(urlsplit(public_url).netloc)} - {""}
+    if _host(urlsplit(origin).netloc) not in own:
+        raise Forbidden(f"the form comes from {origin}: if that is this page, set api.public_url to it")
 
 
 def require_form_token(request: Request, session: PageSession, form: Mapping[str, object]) -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from ivr.api.asgi import build_asgi_app
+from ivr.api.server import ApiServer, ListenAddress
+from ivr.page_services import build_page
 from ivr.storage.records import AuditAction, AuditQuery, Token, TokenKind
 from tests.support.app_fixture import AppFixture
 from tests.web.conftest import PASSWORD, Browser
@@ -189,6 +194,60 @@ async def test_cookie_is_for_no_script_and_no_other_site(app: AppFixture, browse
     assert {"HttpOnly", "SameSite=lax", "Path=/"} <= set(cookie.split("; "))
     assert "Secure" not in cookie
     assert cookie.startswith("ivr_session=")
+
+
+PUBLIC = "voicemail.example.com"
+PROXIES: list[tuple[str, str, dict[str, str], str, str]] = [
+    ("a browser at the port itself", "", {}, "http://{address}", "ivr_session"),
+    ("the host is passed on", f"https://{PUBLIC}", {"Host": PUBLIC}, f"https://{PUBLIC}", "__Host-ivr_session"),
+    ("another port", f"https://{PUBLIC}:8443", {"Host": f"{PUBLIC}:8443"}, f"https://{PUBLIC}:8443",
+     "__Host-ivr_session"),
+    ("capitals and the usual port", "https://Voicemail.Example.com:443/", {"Host": PUBLIC}, f"https://{PUBLIC}",
+     "__Host-ivr_session"),
+    ("the usual port is passed on", f"https://{PUBLIC}", {"Host": f"{PUBLIC}:443"}, f"https://{PUBLIC}",
+     "__Host-ivr_session"),
+    ("a trusted proxy tells of TLS", "", {"Host": PUBLIC, "X-Forwarded-Proto": "https"}, f"https://{PUBLIC}",
+     "__Host-ivr_session"),
+    ("a trusted proxy that passes no host on", f"https://{PUBLIC}", {"X-Forwarded-Proto": "https"},
+     f"https://{PUBLIC}", "__Host-ivr_session"),
+    ("plain HTTP behind a proxy", f"http://{PUBLIC}", {}, f"http://{PUBLIC}", "ivr_session"),
+    ("inside of the site, beside a proxy", f"https://{PUBLIC}", {}, "http://{address}", "ivr_session"),
+    ("a proxy that passes no host on, without public_url", "", {}, f"https://{PUBLIC}", ""),
+    ("another port of the host", f"https://{PUBLIC}", {"Host": PUBLIC}, f"https://{PUBLIC}:8443", ""),
+    ("another site", f"https://{PUBLIC}", {"Host": PUBLIC}, "https://evil.example", ""),
+    ("a host that begins like it", f"https://{PUBLIC}", {"Host": PUBLIC}, f"https://{PUBLIC}.evil.example", ""),
+]  # fmt: skip
+"""Public URL, headers of a trusted proxy, origin of the form, and the cookie that the browser gets; "": refused."""
+
+
+@pytest.mark.parametrize(("public_url", "headers", "origin", "cookie"), [row[1:] for row in PROXIES],
+                         ids=[row[0] for row in PROXIES])  # fmt: skip
+async def test_forms_and_cookies_behind_a_proxy(
+    tmp_path: Path, public_url: str, headers: dict[str, str], origin: str, cookie: str
+) -> None:
+    app = await AppFixture(tmp_path / "data", api={"public_url": public_url or None}).open()
+    await app.create_box("1000", app.alice)
+    page = build_page(app.container)
+    server = ApiServer(
+        build_asgi_app(app.container.api_services, page),
+        ListenAddress("127.0.0.1", 0, trusted_proxies="127.0.0.1"),
+        on_stop=page.close,
+    )
+    url = await server.start()
+    headers = {**headers, "Origin": origin.format(address=url.partition("//")[2])}
+    form = {"with": "pin", "number": "1000", "pin": "1379"}
+    async with httpx.AsyncClient(base_url=url, headers=headers) as client:
+        response = await client.post("/page/sign-in", data=form)
+        name, _, text = response.headers.get("set-cookie", "").partition("=")
+        assert name == cookie
+        assert ("Secure" in text) == (cookie == "__Host-ivr_session")
+        assert response.status_code == (303 if cookie else 403)
+        if cookie:
+            signed_in = await client.get(response.headers["location"], headers={"Cookie": f"{name}={text}"})
+            assert signed_in.headers["location"].startswith("/page/box/")
+    await server.stop()
+    await app.container.stop_workers()
+    app.close()
 
 
 async def test_forged_and_foreign_cookies_open_nothing(app: AppFixture, browser: Browser) -> None:
