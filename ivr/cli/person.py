@@ -27,7 +27,7 @@ from ivr.cli.support import (
 from ivr.directory.models import User
 from ivr.errors import BadInput, Conflict
 from ivr.mailbox.caller_id import NumberPlan
-from ivr.recovery.fallback_recordings import FILE_PREFIX
+from ivr.recovery.fallback_recordings import FILE_PREFIX, FallbackRecording, list_waiting
 from ivr.retention.person_erasure import number_matcher
 from ivr.storage.data_folder import DATABASE_NAME, state_folder
 from ivr.storage.records import AuditAction, Message, PersonContent, PersonQuery
@@ -68,6 +68,7 @@ async def export(
     content = await app.person_erasure.find(query)
     with new_private_zip(file) as archive:
         missing = await _write_person(app, found_user, content, archive)
+        await _write_fallback_recordings(app, await _fallback_recordings(app, query, content), archive)
     ids = [message.id for message in content.messages]
     await record_command(app, AuditAction.EXPORTED, query.account_id, ids or [query.user_id or ""])
     counts = f"{len(ids)} messages, {len(content.calls)} calls, {len(content.audit)} entries of the audit log"
@@ -101,6 +102,7 @@ async def erase(
     """
     query, found_user = await _query(app, account, user, callers, mails)
     content = await app.person_erasure.find(query)
+    waiting = await _fallback_recordings(app, query, content)
     if not dry_run:
         _check_erasable(content)
         who = ", ".join(filter(None, [f"user {found_user.name}" if found_user else "", *callers, *mails]))
@@ -110,11 +112,14 @@ async def erase(
             f" {len(content.calls)} records of calls; --dry-run prints all of it)?",
             assume_yes=yes,
         )
+        for recording in waiting:  # At first: what is delivered meanwhile is a message, which is erased below.
+            await asyncio.to_thread(app.recordings.remove, recording.path)
         report = await app.person_erasure.erase(query)
         await record_command(app, AuditAction.ERASED, query.account_id, [query.user_id or ""])
         document = _summary(content) | {"messages": report.messages, "cached_audio": report.renditions}
     else:
         document = _summary(content)
+    document["fallback_recordings"] = len(waiting)
     print_document({"erased": not dry_run, **document, **_remaining(app, backups)}, as_json)
 
 
@@ -192,6 +197,31 @@ async def _write_person(app: App, user: User | None, content: PersonContent, arc
     for name, listed in files.items():
         write_json(archive, f"{name}.json", listed, now)
     return missing
+
+
+async def _fallback_recordings(app: App, query: PersonQuery, content: PersonContent) -> list[FallbackRecording]:
+    """Return what the dialplan recorded of the person, or for a mailbox of the person, and is no message yet.
+
+    Their names have the digits of the caller's number without the plus sign.
+    """
+    box_ids = {box.id for box in content.boxes}
+    return [
+        recording
+        for recording, mailbox in await list_waiting(app.boxes, app.recordings, app.clock.now())
+        if mailbox.account_id == query.account_id
+        and (
+            mailbox.id in box_ids or any(map(query.is_number, (f"+{recording.caller_number}", recording.caller_number)))
+        )
+    ]
+
+
+async def _write_fallback_recordings(app: App, waiting: list[FallbackRecording], archive: zipfile.ZipFile) -> None:
+    names = ("box_number", "caller_number", "recorded_at")
+    documents = [{name: getattr(recording, name) for name in names} for recording in waiting]
+    write_json(archive, "fallback_recordings.json", documents, app.clock.now())
+    for recording in waiting:
+        path = f"recordings/{recording.path.name}"
+        await asyncio.to_thread(write_take, archive, path, recording.path, recording.recorded_at)
 
 
 def _message_document(message: Message) -> dict[str, Any]:

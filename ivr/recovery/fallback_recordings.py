@@ -139,7 +139,7 @@ class FallbackRecordingImporter:
     async def _import_recording(self, path: Path) -> None:
         try:
             recording = parse_file_name(path, self._clock.now())
-            mailbox = await self._find_mailbox(recording) if recording else None
+            mailbox = await _find_mailbox(self._boxes, recording) if recording else None
             if recording is None:
                 self._postpone(
                     path, "not a file name that the dialplan creates", "find out what wrote the file and move it away"
@@ -186,13 +186,22 @@ class FallbackRecordingImporter:
             self._reported.add(str(path))
             log.error("fallback_recording.not_delivered", file=str(path), reason=reason, remedy=remedy)
 
-    async def _find_mailbox(self, recording: FallbackRecording) -> Mailbox | None:
-        """The mailbox of the recording; None if there is none or if several accounts match."""
-        uses = await self._boxes.list_uses_of_number(recording.box_number)
-        if recording.account_name:
-            named = [use for use in uses if recording.account_name in _dialplan_names(use)]
-            uses = named if named or recording.account_name != DEFAULT_CONTEXT else uses
-        return await self._boxes.get(uses[0].box_id) if len(uses) == 1 else None
+
+async def list_waiting(boxes: Boxes, recordings: AudioStore, now: float) -> list[tuple[FallbackRecording, Mailbox]]:
+    """Return the recordings that are not delivered yet, with their mailboxes; not those of unknown mailboxes."""
+    paths = await asyncio.to_thread(recordings.take_file_sizes, FILE_PREFIX)
+    waiting = [found for path in sorted(paths) if (found := parse_file_name(Path(path), now))]
+    mailboxes = [await _find_mailbox(boxes, recording) for recording in waiting]
+    return [(recording, mailbox) for recording, mailbox in zip(waiting, mailboxes, strict=True) if mailbox]
+
+
+async def _find_mailbox(boxes: Boxes, recording: FallbackRecording) -> Mailbox | None:
+    """Return the mailbox of a recording; None if there is none or if several accounts match."""
+    uses = await boxes.list_uses_of_number(recording.box_number)
+    if recording.account_name:
+        named = [use for use in uses if recording.account_name in _dialplan_names(use)]
+        uses = named if named or recording.account_name != DEFAULT_CONTEXT else uses
+    return await boxes.get(uses[0].box_id) if len(uses) == 1 else None
 
 
 def _dialplan_names(use: BoxNumberUse) -> set[str]:

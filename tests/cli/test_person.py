@@ -269,3 +269,34 @@ def test_person_in_a_call_is_not_erased(filled: Ivr, database: sqlite3.Connectio
     error = filled("person", "erase", "--caller", MOBILE, "--yes", fails=4).stderr
     assert "PJSIP/trunk-00000007" in error
     assert len(database.execute("SELECT 1 FROM messages").fetchall()) == 4
+
+
+def test_recordings_of_an_outage_go_before_they_are_delivered(
+    filled: Ivr, database: sqlite3.Connection, tmp_path: Path
+) -> None:
+    """The service was away when the person called, or when others called the person."""
+    takes, file = tmp_path / "data" / "takes", tmp_path / "alice.zip"
+    waits = {
+        "of_a_caller": f"fallback-demo-1001-{MOBILE.strip('+')}-1790000000-1.wav",
+        "of_the_caller_at_home": f"fallback--1001-{MOBILE_AT_HOME}-1790000000-2.wav",
+        "to_alice": "fallback-default-1000-anonymous-1790000000-3.wav",
+    }
+    stays = {
+        "of_another": f"fallback-demo-1001-{OTHER.strip('+')}-1790000000-4.wav",
+        "of_nobody": "fallback-demo-1001-anonymous-1790000000-5.wav",
+        "to_no_mailbox": f"fallback-demo-1999-{MOBILE.strip('+')}-1790000000-6.wav",
+    }
+    for name in (*waits.values(), *stays.values()):
+        wav.write(takes / name, SECOND)
+    person = ("--user", "alice", "--caller", MOBILE)
+    filled("person", "export", str(file), *person)
+    with zipfile.ZipFile(file) as archive:
+        listed = json.loads(archive.read("fallback_recordings.json"))
+        assert {f"recordings/{name}" for name in waits.values()} <= set(archive.namelist())
+        assert {one["caller_number"] for one in listed} == {MOBILE.strip("+"), MOBILE_AT_HOME, ""}
+    assert parse_json(filled("person", "erase", *person, "--dry-run", "--json"))["fallback_recordings"] == 3
+    assert len(list(takes.glob("fallback-*"))) == 6
+    report = parse_json(filled("person", "erase", *person, "--yes", "--json"))
+    assert report["fallback_recordings"] == 3
+    assert {path.name for path in takes.glob("fallback-*")} == set(stays.values())
+    assert report["not_changed"]["fallback_recordings_not_yet_delivered"] == 3
