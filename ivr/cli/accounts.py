@@ -18,7 +18,7 @@ from ivr.cli.support import (
 )
 from ivr.directory.models import Account
 from ivr.mailbox.box_settings import report_violations
-from ivr.mailbox.text_values import merge_value, parse_assignments, reject_unknown_settings
+from ivr.mailbox.text_values import merge_value, parse_assignments, reject_assigned_keys, reject_unknown_settings
 from ivr.storage.records import AuditAction
 from ivr.validation.public_addresses import AllowedAddresses
 
@@ -76,6 +76,7 @@ async def update(
     account = await app.directory.find_account_by_name(name)
     document = account.model_dump()
     changes = parse_assignments(assignments)
+    reject_assigned_keys(changes)
     if not force:
         reject_unknown_settings(changes, Account)
     for key, value in changes.items():

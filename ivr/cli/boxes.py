@@ -58,7 +58,10 @@ async def create(
 ) -> None:
     """Create a box."""
     box_account = await resolve_account(app, account)
-    changes = await _parse_changes(app, box_account, assignments or [], owner, force=force)
+    options = {"name": name and "--name", "pin": pin and "--pin", "owner_id": owner and "--owner"}
+    given = {"mailbox": f"the argument {number}", **{key: option for key, option in options.items() if option}}
+    changes = parse_assignments(assignments or [], given)
+    await _check_changes(app, box_account, changes, owner, force=force)
     document = {"mailbox": number, "name": name or owner or number, **changes}
     if pin is not None:
         document["pin"] = read_line("a PIN") if pin == "-" else pin
@@ -113,7 +116,8 @@ async def update(
     Examples: require_pin=true, notify.callback.number=5550100. The value null removes a setting.
     """
     box = await resolve_box(app, account, number)
-    changes = await _parse_changes(app, box.account, assignments or [], owner, force=force)
+    changes = parse_assignments(assignments or [], {"owner_id": "--owner"} if owner else {})
+    await _check_changes(app, box.account, changes, owner, force=force)
     if changes.get("pin") is not None:
         raise BadInput(f"{SEEN_BY_OTHERS}: use 'ivr box pin {number}'")
     if not changes:
@@ -231,11 +235,13 @@ def _read_pin() -> str:
     return read_line("a PIN")
 
 
-async def _parse_changes(
-    app: App, account: Account, assignments: list[str], owner: str | None, *, force: bool
-) -> dict[str, Any]:
-    """Return the settings to change. Raises `BadInput` for unknown keys, `NotFound` for an unknown owner."""
-    changes = parse_assignments(assignments)
+async def _check_changes(
+    app: App, account: Account, changes: dict[str, Any], owner: str | None, *, force: bool
+) -> None:
+    """Write the id of the owner into the settings to change.
+
+    Raises `BadInput` for unknown keys, `NotFound` for an unknown owner.
+    """
     if not force:
         if "owner" in changes:
             raise BadInput("unknown key owner: the owner is the option --owner NAME; --force stores it all the same")
@@ -244,7 +250,6 @@ async def _parse_changes(
         changes["owner_id"] = owner
     if changes.get("owner_id") is not None:
         changes["owner_id"] = (await app.directory.find_user_by_name(account.id, str(changes["owner_id"]))).id
-    return changes
 
 
 async def box_document(app: App, box: Mailbox) -> dict[str, Any]:

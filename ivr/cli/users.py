@@ -25,7 +25,7 @@ from ivr.cli.support import (
 from ivr.directory.models import User
 from ivr.errors import BadInput
 from ivr.mailbox.box_settings import report_violations
-from ivr.mailbox.text_values import merge_value, parse_assignments, reject_unknown_settings
+from ivr.mailbox.text_values import merge_value, parse_assignments, reject_assigned_keys, reject_unknown_settings
 from ivr.storage.records import AuditAction
 
 command = typer.Typer(no_args_is_help=True)
@@ -50,7 +50,8 @@ async def create(
     Example: ivr user create alice email=alice@example.com timezone=Europe/Berlin
     """
     user_account = await resolve_account(app, account)
-    document = parse_assignments(assignments or [])
+    document = parse_assignments(assignments or [], {"name": f"the argument {name}"})
+    reject_assigned_keys(document)
     reject_unknown_settings(document, User)
     document |= await _default_box(app, user_account.id, document)
     user = _validate({**document, "name": name, "account_id": user_account.id})
@@ -95,13 +96,14 @@ async def update(
     Examples: email=alice@example.com, timezone=Europe/Berlin. voicemail_id=NUMBER sets the default box.
     """
     user = await _find_user(app, account, name)
+    changes = parse_assignments(assignments or [], {} if username is None else {"username": "--username"})
+    reject_assigned_keys(changes)
+    if not force:
+        reject_unknown_settings(changes, User)
     if username is not None or password is not None:
         await _set_credentials(app, user, username, password)
         user = await app.directory.user(user.id)
     document = user.model_dump()
-    changes = parse_assignments(assignments or [])
-    if not force:
-        reject_unknown_settings(changes, User)
     for key, value in changes.items():
         document[key] = merge_value(document.get(key), value)
     document |= await _default_box(app, user.account_id, changes)

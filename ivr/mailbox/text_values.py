@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from types import NoneType, UnionType
+from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -22,20 +22,27 @@ from ivr.validation.names import similar_key
 
 TEXT_KEYS = ("pin", "mailbox", "operator_number", "number", "voicemail_id")
 """Values of these keys, and of the key map, are text even if they look like numbers: "0042" is not 42."""
+ASSIGNED_KEYS = ("id", "account_id", "revision")
+"""Keys of an account or a user that ivr gives, and nobody else."""
 _SEPARATORS = re.compile(r"[\s,;]+")
 
 
-def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
-    """Return `key=value` arguments as a document. Raises `BadInput`.
+def parse_assignments(assignments: Iterable[str], given: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
+    """Return `key=value` arguments as a document. Raises `BadInput`, also for a key that is given twice.
 
     A value of a key that holds text is text; any other is read as JSON if it is JSON. A dot in a key leads into an
-    object.
+    object. `given`: keys that another argument or option of the command gives, with its name; these too are given once.
     """
     document: dict[str, Any] = {}
+    sources = dict(given)
     for assignment in assignments:
         key, equals, value = assignment.partition("=")
         if not equals or not key:
             raise BadInput(f"{assignment!r} is not an assignment: write key=value")
+        for other, source in sources.items():
+            if f"{other}.".startswith(f"{key}.") or f"{key}.".startswith(f"{other}."):
+                raise BadInput(f"{key} is given twice, by {source} and by {key}=: leave one of them out")
+        sources[key] = f"{key}="
         path = key.split(".")
         set_at_path(document, path, parse_value(path, value))
     return document
@@ -93,13 +100,20 @@ def reject_unknown_keys(document: Mapping[str, Any], model: type[BaseModel], *mo
     """
     known = [*model.model_fields, *more_keys]
     is_closed = model.model_config.get("extra") == "forbid"
-    remedy = f"the keys are {', '.join(known)}" if is_closed else "--force stores it all the same"
+    settable = ", ".join(key for key in known if key not in ASSIGNED_KEYS)
+    remedy = f"the keys are {settable}" if is_closed else "--force stores it all the same"
     for key, value in document.items():
         if key not in known:
             raise BadInput(f"unknown key {path}{key}: {suggest(key, known, path=path)}{remedy}")
         nested = nested_model(model.model_fields[key].annotation) if key in model.model_fields else None
         if nested and isinstance(value, Mapping):
             reject_unknown_keys(value, nested, path=f"{path}{key}.")
+
+
+def reject_assigned_keys(document: Mapping[str, Any]) -> None:
+    """Raise `BadInput` for a key of an account or a user that ivr gives: another id is another object."""
+    if assigned := [key for key in ASSIGNED_KEYS if key in document]:
+        raise BadInput(f"{assigned[0]} cannot be set: ivr gives it")
 
 
 def reject_unknown_settings(document: Mapping[str, Any], model: type[Account] | type[User]) -> None:

@@ -197,6 +197,32 @@ def test_misspelt_key_of_account_user_or_box_is_rejected(populated_ivr: Ivr, wor
     assert hint in populated_ivr(*words, fails=2).stderr
 
 
+GIVEN_TWICE = [
+    (["box", "create", "1001", "mailbox=1002"], "mailbox is given twice, by the argument 1001 and by mailbox="),
+    (["box", "create", "1001", "name=b", "--name", "a"], "name is given twice, by --name and by name="),
+    (["box", "create", "1001", "pin=4471", "--pin", "8316"], "pin is given twice, by --pin and by pin="),
+    (["box", "create", "1001", "owner_id=x", "--owner", "alice"], "owner_id is given twice, by --owner and"),
+    (["box", "set", "1000", "owner_id=null", "--owner", "alice"], "owner_id is given twice, by --owner and"),
+    (["user", "create", "bob", "name=carol"], "name is given twice, by the argument bob and by name="),
+    (["user", "set", "alice", "email=a@demo.example", "email=b@demo.example"], "email is given twice, by email= and"),
+    (["user", "set", "alice", "username=a", "--username", "b"], "username is given twice, by --username and"),
+    (["account", "set", "demo", "settings.keys.login=5", "settings={}"], "settings is given twice, by settings.keys"),
+    (["user", "create", "bob", "id=1"], "id cannot be set: ivr gives it"),
+    (["user", "set", "alice", "account_id=other"], "account_id cannot be set: ivr gives it"),
+    (["account", "set", "demo", "revision=7", "--force"], "revision cannot be set: ivr gives it"),
+]
+
+
+@pytest.mark.parametrize(("words", "error"), GIVEN_TWICE, ids=[" ".join(words) for words, _ in GIVEN_TWICE])
+def test_assignment_that_contradicts_another_argument_is_rejected(
+    populated_ivr: Ivr, words: list[str], error: str
+) -> None:
+    commands = ("box", "list"), ("user", "list"), ("account", "list")
+    before = [populated_ivr(*command, "--json").stdout for command in commands]
+    assert error in populated_ivr(*words, fails=2).stderr
+    assert [populated_ivr(*command, "--json").stdout for command in commands] == before
+
+
 def test_box_is_given_to_another_owner_by_name(populated_ivr: Ivr) -> None:
     bob = parse_json(populated_ivr("user", "create", "bob", "--json"))
     changed = parse_json(populated_ivr("box", "set", "1000", "--owner", "bob", "--json"))
