@@ -13,6 +13,7 @@ from ivr.imports.pin_mapping import FIXED_PASSWORD, PinRules, map_pin
 from ivr.imports.system import DefinedMailbox, Note, NoteLevel, SourceMailbox
 from ivr.imports.voicemail_conf import ConfMailbox, VoicemailConf
 from ivr.mailbox.box_settings import leave_out_invalid
+from ivr.provisioning.freepbx import envelope_fields
 from ivr.provisioning.people import GENERATE_PIN, BoxEntry, PeopleRow, UserEntry
 from ivr.validation import addresses, names, numbers
 from ivr.validation.time_zones import time_zone
@@ -126,12 +127,7 @@ def _box_fields(box: ConfMailbox, conf: VoicemailConf, stored_messages: int, war
     fields["hunt"] = False
     fields["play_envelope_action"] = "play_before"
     fields["include_message_on_notify"] = box.is_on("attach", default=True)
-    if box.is_on("saycid"):
-        fields["envelope_type"] = "caller_and_time"
-        if not box.is_on("envelope", default=True):
-            warn("saycid without envelope: the time is said with the caller")
-    elif not box.is_on("envelope", default=True):
-        fields["skip_envelope"] = True
+    fields |= envelope_fields(box.is_on("saycid"), box.is_on("envelope", default=True), warn)
     has_operator = box.is_on("operator") or box.fields.get("operator_number")
     fields["keys"] = {} if has_operator else {"operator": ""}
     if box.is_on("delete"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ivr.mailbox.text_values import split_list
@@ -17,8 +17,6 @@ YES = frozenset({"yes", "true", "y", "t", "1", "on"})
 OPTIONS_WITHOUT_EFFECT = frozenset({"context", "nextaftercmd", "sayduration", "saydurationm"})
 SWITCHES: dict[str, tuple[str, Any, Any]] = {
     "attach": ("include_message_on_notify", True, False),
-    "envelope": ("skip_envelope", False, True),
-    "saycid": ("envelope_type", "caller_and_time", "default"),
     "delete": ("delete_after_notify", True, False),
     "review": ("review", True, False),
     "leaveurgent": ("callers_may_mark_urgent", True, False),
@@ -27,6 +25,7 @@ SWITCHES: dict[str, tuple[str, Any, Any]] = {
     "hidefromdir": ("in_directory", False, True),
 }
 """Option: the key of the mailbox, and its values for yes and no."""
+SAID_TOGETHER = "saycid without envelope: the time is said with the caller"
 KNOWN_COLUMNS = frozenset(
     {
         *("voicemail", "voicemail_enable", "voicemail_vmpwd", "voicemail_email", "voicemail_pager"),
@@ -95,11 +94,29 @@ def _box_fields(cells: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
     for column, cell in cells.items():
         if cell and "voicemail" in column and column not in KNOWN_COLUMNS:
             notes.append(f"{column} {cell}: has no equivalent")
+    said = dict[str, bool]()
     for option in filter(None, cells.get("voicemail_options", "").split("|")):
         name, _, value = (part.strip().lower() for part in option.partition("="))
-        if name in SWITCHES and value:
+        if name in ("saycid", "envelope") and value:
+            said[name] = value in YES
+        elif name in SWITCHES and value:
             key, when_on, when_off = SWITCHES[name]
             fields[key] = when_on if value in YES else when_off
         elif value and name not in OPTIONS_WITHOUT_EFFECT:
             notes.append(f"voicemail_options {option.strip()}: is not taken from this file; 'ivr import freepbx' may")
+    if said:
+        fields |= envelope_fields(said.get("saycid", False), said.get("envelope", True), notes.append)
     return fields
+
+
+def envelope_fields(says_caller: bool, says_time: bool, warn: Callable[[str], None]) -> dict[str, Any]:
+    """Return what a mailbox says of who called and when, by the options saycid and envelope of app_voicemail.
+
+    app_voicemail says each by itself; here the caller is said with the time.
+    """
+    if says_caller and not says_time:
+        warn(SAID_TOGETHER)
+    return {
+        "envelope_type": "caller_and_time" if says_caller else "default",
+        "skip_envelope": not (says_caller or says_time),
+    }

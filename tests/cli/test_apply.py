@@ -17,6 +17,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ivr.call.incoming import endpoint_of
+from ivr.imports.box_mapping import map_box
+from ivr.imports.pin_mapping import PinRules
+from ivr.imports.voicemail_conf import ConfMailbox, VoicemailConf
+from ivr.mailbox.box_settings import BoxSettings
 from ivr.provisioning import freepbx
 from ivr.validation.numbers import is_mwi_mailbox
 from tests.cli.conftest import Ivr, parse_json
@@ -301,16 +305,45 @@ def test_columns_of_the_freepbx_bulk_handler_are_recognised(demo: Ivr, write: An
     assert set(found) == {"1001", "1003"}
     box = found["1001"]
     assert (box["name"], box["owner_id"], box["has_pin"]) == ("O'Brien, Pat", pat["id"], True)
-    assert (box["include_message_on_notify"], box["skip_envelope"], box["delete_after_notify"]) == (False, True, True)
+    assert (box["include_message_on_notify"], box["skip_envelope"], box["delete_after_notify"]) == (False, False, True)
     assert (box["envelope_type"], box["require_pin"], box["keys"]) == ("caller_and_time", True, {"login": ""})
     assert found["1003"]["notify_email_addresses"] == ["boss@demo.example"]
     assert found["1003"]["require_pin"] is False
     assert [phone["name"] for phone in parse_json(demo("endpoint", "list", "--json"))] == ["1001", "1003"]
-    for note in (":3: tech sip", ":3: no voicemail", ":4: voicemail_pager", ":4: voicemail_options volgain=2"):
+    for note in (
+        ":2: saycid without envelope",
+        ":3: tech sip",
+        ":3: no voicemail",
+        ":4: voicemail_pager",
+        ":4: voicemail_options volgain=2",
+    ):
         assert note in result.stderr
     assert "S3cret" not in result.output + str(found) + str(users)
     demo("apply", write(FREEPBX.replace("O'Brien, Pat", "Pat Smith")))
     assert parse_json(demo("user", "show", "Pat Smith 1001", "--json"))["id"] == pat["id"], "renamed, not created anew"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("saycid=yes|envelope=no", ("caller_and_time", "play_before")),
+        ("saycid=yes|envelope=yes", ("caller_and_time", "play_before")),
+        ("saycid=no|envelope=no", ("default", "skip")),
+        ("envelope=no", ("default", "skip")),
+        ("saycid=yes", ("caller_and_time", "play_before")),
+        ("saycid=no|envelope=yes", ("default", "play_before")),
+    ],
+)
+def test_bulk_handler_and_import_say_the_same_of_the_envelope(options: str, said: tuple[str, str]) -> None:
+    row, _ = freepbx.parse_row(2, {"extension": "1001", "voicemail_options": options})
+    own = dict(option.split("=") for option in options.split("|"))
+    box = ConfMailbox("1001", "default", "4471", "Pat", (), "", own, own)
+    rules = PinRules(short="new", weak="keep", min_length=4, max_length=6)
+    imported = map_box(box, VoicemailConf(), "demo", rules).row
+    assert row.box and imported.box
+    for fields in ({"name": "Pat", "play_envelope_action": "play_before", **row.box.fields}, imported.box.fields):
+        settings = BoxSettings.model_validate({"id": "1" * 32, "mailbox": "1001", **fields})
+        assert (settings.envelope_type, settings.envelope_placement) == said, fields
 
 
 def test_what_the_bulk_handler_says_of_voicemail_is_taken_or_named() -> None:
