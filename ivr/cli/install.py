@@ -15,6 +15,7 @@ import typer
 
 from ivr.cli.support import exit_on_error
 from ivr.errors import ConfigurationError
+from ivr.imports.config_file import read_config_if_valid
 from ivr.install import machine_files
 from ivr.install.asterisk_start import AsteriskStart, find_asterisk_start
 from ivr.install.installed_files import RECORD_FILE, InstalledFiles
@@ -37,7 +38,6 @@ LOOPBACK, REST_PORT = "127.0.0.1", 8000
 """Where the service listens if ivr.toml does not say it."""
 DEFAULT_ASTERISK_USER = "asterisk"
 MANAGER_FOLDER = "manager.d"
-_ASTERISK_INCLUDE = re.compile(r'^\s*#\s*(?:try)?include\s*[<"]?([^">\s]+)', re.MULTILINE)
 PACKAGE_UNIT = Path("/usr/lib/systemd/system/ivr.service")
 
 
@@ -118,10 +118,9 @@ def _with_manager_account(target: InstallTarget, layout: Layout) -> Layout:
     """Return the layout with how manager.conf takes in our account: by a folder of such files (Debian's), or itself."""
     ours, etc = layout.asterisk_config_folder, layout.asterisk_config_folder.parent
     try:
-        text = machine_files.read_file(target.resolve(etc / "manager.conf")) or ""
+        included = {*read_config_if_valid(target.resolve(etc / "manager.conf")).includes}
     except PermissionError:
         return layout  # For a dry run of a user who cannot read it.
-    included = set(_ASTERISK_INCLUDE.findall(text))
     if included & {f"{ours.name}/manager.conf", f"{ours}/manager.conf"}:
         return replace(layout, has_manager_account=True)
     folder = etc / MANAGER_FOLDER

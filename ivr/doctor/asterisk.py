@@ -31,8 +31,10 @@ SUPPORTED_VERSION = 22
 SECRET_CONF = "in /etc/asterisk/ivr/secret.conf"
 RELOAD_DIALPLAN = "asterisk -rx 'dialplan reload'"
 INCLUDE_DIALPLAN = (
-    "f=/etc/asterisk/extensions.conf; grep -q '^\\[globals\\]' \"$f\" || echo '[globals]' >>\"$f\"; "
-    'grep -q \'^#include "ivr/extensions.conf"\' "$f" || sed -i \'/^\\[globals\\]/a #include "ivr/extensions.conf"\''
+    "f=/etc/asterisk/extensions.conf; "
+    "grep -qi '^\\s*\\[globals\\]' \"$f\" || printf '\\n[globals]\\n' >>\"$f\"; "
+    'grep -Eqi \'^\\s*#(try)?include[ "<]+(/etc/asterisk/)?ivr/extensions.conf\' "$f" || sed -i'
+    r""" '0,/^\s*\[globals\]/Is|^\s*\[globals\].*|&\n#include "ivr/extensions.conf"|I'"""
     f' "$f"; {RELOAD_DIALPLAN}'
 )
 SECRET_FILE = "/etc/asterisk/ivr/secret.conf"

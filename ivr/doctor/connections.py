@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import shlex
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +16,13 @@ from ivr.call.ari.tls import client_context, describe_tls_error
 from ivr.doctor import console
 from ivr.doctor.console import ConsoleUnavailable
 from ivr.doctor.installation import Installation
-from ivr.doctor.settings_file import edit_command, set_command, unset_command
+from ivr.doctor.settings_file import (
+    edit_command,
+    section_edit,
+    set_command,
+    set_in_section_command,
+    unset_command,
+)
 from ivr.errors import AmiActionRejected, AmiUnavailable, BadInput, SettingsError, StoreError, describe_error
 from ivr.health.finding import RESTART, RUN_AS_ROOT, START, Finding, ok, problem, warning
 from ivr.local_peer import PeerCheck
@@ -23,6 +30,7 @@ from ivr.paths import asterisk_users, load_ami_settings
 from ivr.storage.files import run_as_owner_of
 from ivr.validation.networks import format_address
 
+ASTERISK_FOLDER = "/etc/asterisk"
 RELOAD_MANAGER = "asterisk -rx 'manager reload'"
 RELOAD_HTTP = "asterisk -rx 'module reload http'"
 EVERY_ADDRESS = ("0.0.0.0", "::")
@@ -112,9 +120,10 @@ async def _check_login(
     if missing := [action for action in REQUIRED_ACTIONS if not client.supports(action)]:
         remedy = f"set write = originate,call,message,reporting in {section}; then: {RELOAD_MANAGER}"
         what = f"{settings.user} can log in at {address}, but may not use {' or '.join(missing)}"
-        edit = rf"/^ *\[{settings.user}\]/,/^ *\[/s/^ *write *=.*/write = originate,call,message,reporting/"
-        files = rf"$(grep -lrs '^ *\[{settings.user}\]' /etc/asterisk/manager.conf /etc/asterisk/ivr)"
-        return problem("AMI", what, remedy, command=f"sed -i '{edit}' {files} && {RELOAD_MANAGER}")
+        edit = shlex.quote(section_edit(settings.user, "write", "originate,call,message,reporting", in_all=True))
+        places = " ".join(f"{ASTERISK_FOLDER}/{name}" for name in ("manager.conf", "manager.d", "ivr"))
+        files = f"$(grep -FlrsI {shlex.quote(f'[{settings.user}]')} {places})"
+        return problem("AMI", what, remedy, command=f"sed -i {edit} {files} && {RELOAD_MANAGER}")
     return ok("AMI", f"{settings.user} can log in at {address}")
 
 
@@ -151,8 +160,8 @@ HTTP = _Interface(
 def _closed_port(installation: Installation, interface: _Interface, what: str, configured: tuple[str, int]) -> Finding:
     """Return what is wrong where nothing listens. The console knows whether the server is off or somewhere else."""
     listening = _listening_address(installation, interface)
-    edit = r"/^ *enabled *=/d; s/^ *\[general\].*/&\nenabled = yes/"
-    command = f"sed -i '{edit}' /etc/asterisk/{interface.file} && {interface.reload}"
+    command = set_in_section_command(f"{ASTERISK_FOLDER}/{interface.file}", "general", "enabled", "yes")
+    command = f"{command} && {interface.reload}"
     if listening is not None and not listening[1]:
         return problem(interface.check, f"{what}; it is switched off in {interface.file}", command=command)
     if configured[0] not in LOOPBACK:
@@ -272,13 +281,12 @@ def _finding_for(status: bytes, response: bytes, installation: Installation) -> 
             command=START,
         )
     remedy = (
-        "set enabled = yes in [general] of ari.conf, which may have only one such section, and load its module:"
-        " Asterisk's log says why not"
+        "set enabled = yes in [general] of ari.conf, which may have only one such section (write others as"
+        " [general](+)), and load its module: Asterisk's log says why not"
     )
-    edit = r"/^ *enabled *=/d; s/^ *\[general\].*/&\nenabled = yes/"
+    edit = set_in_section_command(f"{ASTERISK_FOLDER}/ari.conf", "general", "enabled", "yes", merges=True)
     load = "asterisk -rx 'module load res_ari.so'; asterisk -rx 'module reload res_ari.so'"
-    command = f"sed -i '{edit}' /etc/asterisk/ari.conf; {load}"
-    return problem("ARI", f"Asterisk at {address} has no ARI", remedy, command=command)
+    return problem("ARI", f"Asterisk at {address} has no ARI", remedy, command=f"{edit}; {load}")
 
 
 def _fetch_application(installation: Installation, settings: AriSettings) -> bytes:

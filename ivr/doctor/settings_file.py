@@ -1,8 +1,9 @@
-"""Commands that correct `ivr.toml`: misspelt names, wrong lines, values that Asterisk knows."""
+"""Commands that correct `ivr.toml` and Asterisk's files: misspelt names, wrong lines, values that Asterisk knows."""
 
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -74,6 +75,34 @@ def set_command(file: Path | None, section: str, values: Mapping[str, str]) -> s
     path = quoted(file)
     add_section = f"printf '\\n[{section}]\\n' >>{path}"
     return f"grep -q '{header}' {path} || {add_section}; sed -Ei '{edit}' {path} && {RESTART}"
+
+
+def set_in_section_command(file: str, section: str, name: str, value: str, *, merges: bool = False) -> str:
+    """Return the command that sets a variable of a section in a file of Asterisk, which gets the section if need be.
+
+    `merges`: sections of the same name become `[section](+)` and continue the first, where Asterisk refuses two.
+    """
+    edit = section_edit(section, name, value, merges=merges)
+    header, path = shlex.quote(_header(section)), shlex.quote(file)
+    return f"grep -qi {header} {path} || printf '\\n[{section}]\\n' >>{path}; sed -i {shlex.quote(edit)} {path}"
+
+
+def section_edit(section: str, name: str, value: str, *, merges: bool = False, in_all: bool = False) -> str:
+    """Return the script of sed that sets a variable in the first section of this name, or `in_all`.
+
+    Asterisk takes a name in any case, blanks before it, and several sections of one name; of [general] it reads the
+    first. sed holds the header of the section that a line is in.
+    """
+    header = _header(section)
+    remove = rf"/^\s*\[/h; x; /{header}/I{{x; /^\s*{name}\s*+\?=/Id; x}}; x"
+    merge = rf"; 0,/{header}/I!s/{header}[^;]*/[{section}](+)/I" if merges else ""
+    where = "" if in_all else f"0,/{header}/I"
+    return rf"{remove}{merge}; {where}s/{header}.*/&\n{name} = {value}/I"
+
+
+def _header(section: str) -> str:
+    escaped = re.sub(r"([.*\[\]/\\^$])", r"\\\1", section)
+    return rf"^\s*\[{escaped}\]"
 
 
 def _comment_names(file: Path, text: str, names: Sequence[tuple[str, ...]], then: str = RESTART) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ivr.errors import BadInput, NotFound
+from ivr.errors import BadInput, NotFound, describe_error
 from ivr.validation.text import reject_utf16
 
 MAX_INCLUDE_DEPTH = 10
@@ -59,6 +59,8 @@ class ConfigFile:
     sections: list[ConfigSection] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
+    includes: list[str] = field(default_factory=list)
+    """What `#include` and `#tryinclude` name, as it is written."""
 
     def section(self, name: str) -> ConfigSection:
         """Return the first section with this name; an empty one if there is none."""
@@ -80,6 +82,22 @@ def read_config(path: Path) -> ConfigFile:
     return config
 
 
+def read_config_if_valid(path: Path) -> ConfigFile:
+    """Return what can be read of a file: without `#exec` and missing files, up to a line that is refused.
+
+    Raises PermissionError.
+    """
+    config = ConfigFile()
+    try:
+        if path.exists():
+            _Reader(path.parent, config, skips=True).read(path, 0)
+    except PermissionError:
+        raise
+    except (BadInput, OSError) as error:
+        config.warnings.append(describe_error(error))
+    return config
+
+
 def decode_line(line: bytes) -> str:
     """Return a line as text. What is not UTF-8 is Latin-1, as in files of older sites."""
     try:
@@ -89,9 +107,10 @@ def decode_line(line: bytes) -> str:
 
 
 class _Reader:
-    def __init__(self, folder: Path, config: ConfigFile) -> None:
+    def __init__(self, folder: Path, config: ConfigFile, *, skips: bool = False) -> None:
         self._folder = folder
         self._config = config
+        self._skips = skips
         self._section: ConfigSection | None = None
         self._first: dict[str, ConfigSection] = {}
         self._line_count = 0
@@ -111,18 +130,21 @@ class _Reader:
                 self._add_variable(text, path, number)
 
     def _include(self, directive: str, argument: str, path: Path, line: int, depth: int) -> None:
+        if directive == "exec" and self._skips:
+            return
         if directive == "exec":
             raise BadInput(
                 f"{path}:{line}: #exec is not run: put what the program prints into a file, and include that"
             )
         pattern = argument.strip().strip("\"'<>").strip()
+        self._config.includes.append(pattern)
         target = Path(pattern)
         folder, relative = (Path("/"), pattern.lstrip("/")) if target.is_absolute() else (self._folder, pattern)
         relative = re.sub(r"\*\*+", "*", relative)  # As in glob(3): no walk through all folders below.
         found = sorted(folder.glob(relative)) if any(c in pattern for c in "*?[") else [folder / relative]
         for file in found:
             if not file.exists():
-                if directive == "include":
+                if directive == "include" and not self._skips:
                     raise NotFound(f"{path}:{line}: {file} does not exist: Asterisk does not start without it")
                 continue
             self.read(file, depth + 1)
@@ -137,16 +159,16 @@ class _Reader:
             if option == "!":
                 section.is_template = True
             elif option.startswith("+"):
-                if section.name not in self._first:
+                if section.name.lower() not in self._first:
                     raise BadInput(f"{path}:{line}: [{section.name}](+) continues a section that does not exist")
-                self._section = self._first[section.name]
+                self._section = self._first[section.name.lower()]
                 return
             else:
-                if option not in self._first:
+                if option.lower() not in self._first:
                     raise BadInput(f"{path}:{line}: there is no template [{option}] before this line")
-                self._count_lines(len(self._first[option].lines), path, line)
-                section.lines.extend(self._first[option].lines)
-        self._first.setdefault(section.name, section)
+                self._count_lines(len(self._first[option.lower()].lines), path, line)
+                section.lines.extend(self._first[option.lower()].lines)
+        self._first.setdefault(section.name.lower(), section)
         self._config.sections.append(section)
         self._section = section
 

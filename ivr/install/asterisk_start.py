@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ivr.imports.config_file import read_config_if_valid
+
 OPTIONS = "BC:cde:FfG:ghIiL:M:mnpqRrs:TtU:VvWXx:"
 """Asterisk's own getopt string."""
 CONSOLE_OPTIONS = {"-r", "-R", "-x"}
@@ -103,7 +105,12 @@ def _from_init_script(root: Path) -> AsteriskStart | None:
 
 
 def _from_asterisk_conf(root: Path) -> AsteriskStart | None:
-    values = dict(re.findall(r"^\s*(runuser|rungroup)\s*=>?\s*([^;\s]+)", _text(root / ASTERISK_CONF), re.M))
+    """Return what [options] says; of several values the last counts (`load_asterisk_conf` of Asterisk)."""
+    try:
+        lines = read_config_if_valid(root / ASTERISK_CONF).section("options").lines
+    except PermissionError:
+        return None
+    values = {line.name.lower(): line.value for line in lines if line.name.lower() in ("runuser", "rungroup")}
     if not values:
         return None
     return AsteriskStart("asterisk.conf", values.get("runuser"), values.get("rungroup"))

@@ -340,7 +340,8 @@ def test_bulk_handler_and_import_say_the_same_of_the_envelope(options: str, said
     box = ConfMailbox("1001", "default", "4471", "Pat", (), "", own, own)
     rules = PinRules(short="new", weak="keep", min_length=4, max_length=6)
     imported = map_box(box, VoicemailConf(), "demo", rules).row
-    assert row.box and imported.box
+    assert row.box
+    assert imported.box
     for fields in ({"name": "Pat", "play_envelope_action": "play_before", **row.box.fields}, imported.box.fields):
         settings = BoxSettings.model_validate({"id": "1" * 32, "mailbox": "1001", **fields})
         assert (settings.envelope_type, settings.envelope_placement) == said, fields

@@ -263,6 +263,8 @@ DEBIANS_MANAGER = '[general]\nenabled = yes\n; A comment\n#include "manager.d/*.
         (f'{DEBIANS_MANAGER}#include "ivr/manager.conf"\n', False),
         (f"{DEBIANS_MANAGER}#tryinclude </etc/asterisk/ivr/manager.conf>\n", False),
         (DEBIANS_MANAGER.replace("#include", ";#include"), False),
+        (DEBIANS_MANAGER.replace("; A comment", ";-- A comment") + "--;\n", False),
+        ('#exec "/bin/x"\n#include "none.conf"\n#include "manager_site.conf"\n', True),
         ("", False),
     ],
 )
@@ -273,6 +275,7 @@ def test_manager_of_debians_asterisk_takes_in_our_account(
     etc = tmp_path / "etc/asterisk"
     (etc / "manager.d").mkdir(parents=True)
     (etc / "manager.conf").write_text(manager)
+    (etc / "manager_site.conf").write_text(DEBIANS_MANAGER)
     printed = ivr("install", "--root", str(tmp_path)).stdout
     assert (etc / "manager.conf").read_text() == manager
     assert ("file    /etc/asterisk/manager.d/ivr.conf  0640 root:asterisk  → written" in printed) is is_written

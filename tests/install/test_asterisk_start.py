@@ -67,6 +67,23 @@ def test_asterisk_conf_names_the_group_where_the_command_line_does_not(tmp_path:
     assert (start.user, start.run_group) == ("pbx", "voip")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[options]\nrunuser = no\nrunuser = pbx\nRunGroup = voip\n",
+        "[files]\nrungroup = no\n[options]\nrunuser = pbx\nrungroup = voip\n[options]\nrungroup = no\n",
+        "[options]\nrunuser = pbx\n;--\nrungroup = no\n--;\n[files]\n[Options](+)\nrungroup = voip\n",
+        '[options]\n#include "site/*.conf"\n#exec "/bin/x"\nrungroup = voip\n',
+    ],
+)
+def test_asterisk_conf_is_read_as_asterisk_reads_it(tmp_path: Path, text: str) -> None:
+    write(tmp_path, "etc/asterisk/asterisk.conf", text)
+    write(tmp_path, "etc/asterisk/site/user.conf", "runuser = pbx\nrungroup = no\n")
+    start = find_asterisk_start(tmp_path)
+    assert start
+    assert (start.user, start.run_group) == ("pbx", "voip")
+
+
 def test_the_init_scripts_defaults_count(tmp_path: Path) -> None:
     write(tmp_path, "etc/default/asterisk", '#AST_GROUP="no"\nAST_USER="asterisk"\nAST_GROUP="asterisk"\n')
     start = find_asterisk_start(tmp_path)
