@@ -8,6 +8,8 @@ from typing import Protocol
 
 EARLIEST_PLAUSIBLE_TIME = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
 """An earlier time is that of a clock that was not set."""
+SET_CLOCK = "systemctl enable --now systemd-timesyncd || apt install chrony"
+"""The command that has a clock set from the network. timedatectl needs D-Bus, which a minimal Debian does not have."""
 _MARGIN = timedelta(days=2)
 EARLIEST_TIME = int((datetime(1000, 1, 1, tzinfo=UTC) + _MARGIN).timestamp())
 LATEST_TIME = int((datetime.max.replace(tzinfo=UTC) - _MARGIN).timestamp())

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from ivr.clock import SET_CLOCK
 from ivr.doctor.installation import Installation
 from ivr.doctor.settings_file import edit_command, set_command
 from ivr.doctor.unit import find_other_owner
 from ivr.health.checks import run_checks
-from ivr.health.finding import RESTART, Finding, ok, problem, quoted, warning
+from ivr.health.finding import EDITOR, RESTART, Finding, ok, problem, quoted, warning
 from ivr.recovery.fallback_recordings import FILE_PREFIX, parse_file_name
 from ivr.settings import Settings
 from ivr.storage.data_folder import earlier_database, private_files_outside, state_folder
@@ -23,9 +24,16 @@ from ivr.storage.files import run_as_owner_of
 
 AS_POSTGRES = "runuser -u postgres --"
 MORE_CONNECTIONS = "'ALTER SYSTEM SET max_connections = 200'"
+INSTALL_KERNEL = (
+    "apt install linux-image-$(dpkg --print-architecture |"
+    " sed 's/^i386$/686-pae/; s/^armhf$/armmp/; s/^ppc64el$/powerpc64le/')"
+)
+"""Debian names some kernels otherwise than the architecture."""
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 _POSTGRESQL = re.compile(r"postgresql://(?:(?P<user>[^@\s]*)@)?(?P<host>\S*)/(?P<name>[^\s/;)]+)")
 """The address in an error of PostgreSQL; a path as its host is the folder of a socket."""
+_SERVER = re.compile(r"(?P<host>\[.*\]|[^:]*):(?P<port>\d+)")
+"""A host with a port, which is named if it is another than that of PostgreSQL's first cluster."""
 
 
 def check_configuration(installation: Installation) -> Iterator[Finding]:
@@ -101,7 +109,7 @@ def check_health(installation: Installation) -> Iterator[Finding]:
         if finding.check == "audio store" and not finding.command:
             yield _with_store_command(finding, installation.config_file)
         elif finding.check == "database" and not finding.command:
-            yield _with_postgresql_command(finding, installation.config_file)
+            yield _with_postgresql_command(finding, installation)
         else:
             yield finding
 
@@ -168,31 +176,63 @@ def check_server_clock(installation: Installation) -> Iterator[Finding]:
             "clock",
             f"the clock of this machine is {abs(lead_s)} s {'behind' if lead_s > 0 else 'before'} that of PostgreSQL:"
             " messages of this node are sorted and expire at the wrong time",
-            "set both clocks, here and on the machine of PostgreSQL: timedatectl set-ntp true",
-            command="timedatectl set-ntp true",
+            f"set both clocks, here and on the machine of PostgreSQL: {SET_CLOCK}",
+            command=SET_CLOCK,
         )
 
 
-def _with_postgresql_command(finding: Finding, file: Path | None) -> Finding:
-    """Return a finding about PostgreSQL with the command that corrects it: here, if the server is on this machine."""
-    address = _POSTGRESQL.search(finding.what)
+def _with_postgresql_command(finding: Finding, installation: Installation) -> Finding:
+    """Return a finding about PostgreSQL with the command that corrects it: here, if the server is on this machine.
+
+    An address without a user means the user of the service, by whose name libpq connects.
+    """
+    file, address = installation.config_file, _POSTGRESQL.search(finding.what)
     if not address or "disk of PostgreSQL" in finding.what:
         return finding if address else replace(finding, command=edit_command(file, "database", "url"))
-    user, name = (shlex.quote(address[part] or "") for part in ("user", "name"))
-    owner = shlex.quote(f'ALTER DATABASE "{address["name"]}" OWNER TO "{address["user"]}"')
-    on_server = {
-        "has no such database": f"{AS_POSTGRES} createdb --owner={user} {name} && {RESTART}",
-        "refuses the user": f"{AS_POSTGRES} createuser --pwprompt {user}",
-        "refuses a statement": f"{AS_POSTGRES} psql -c {owner} && {RESTART}",
-        "has no free connection": f"{AS_POSTGRES} psql -c {MORE_CONNECTIONS} && systemctl restart postgresql",
-        "does not answer": f"systemctl start postgresql && {RESTART}",
-    }
-    command = next((command for what, command in on_server.items() if what in finding.what), "")
+    user = address["user"] or _owner_name(installation.data_folder)
+    server = _SERVER.fullmatch(address["host"])
+    host, port = (server["host"], f" --port={server['port']}") if server else (address["host"], "")
+    command = _command_on_server(finding.what, user or "USER", address["name"], port)
     if not command:
         return replace(finding, command=edit_command(file, "database", "url"))
-    is_here = address["host"] in LOCAL_HOSTS or address["host"].startswith("/")
-    where = "" if is_here else "; on the machine of PostgreSQL"
-    return replace(finding, remedy=f"{finding.remedy}{where}: {command}", command=command if is_here else "")
+    what_user = "" if user or "USER" not in command else ", of USER, which database.url does not name"
+    if host.strip("[]") in LOCAL_HOSTS or host.startswith("/"):
+        command = f"{command} && {RESTART}"
+        fill_in = ("USER",) if what_user else ()
+        remedy = f"{finding.remedy}: {command}{what_user}"
+        return replace(finding, remedy=remedy, command=command, fill_in=fill_in)
+    remedy = f"{finding.remedy}; on the machine of PostgreSQL: {command}{what_user}; then here: {RESTART}"
+    return replace(finding, remedy=remedy)
+
+
+def _command_on_server(what: str, user: str, name: str, port: str) -> str:
+    """Return the command that corrects this on the machine of PostgreSQL; "" if it is wrong in the settings here."""
+    role, database = (word.replace('"', '""') for word in (user, name))
+    psql, owner = f"{AS_POSTGRES} psql{port} -c", shlex.quote(f'ALTER DATABASE "{database}" OWNER TO "{role}"')
+    login = shlex.quote(f'ALTER ROLE "{role}" LOGIN')
+    for pattern, command in (
+        ("has no such database", f"{AS_POSTGRES} createdb{port} --owner={shlex.quote(user)} {shlex.quote(name)}"),
+        ("permission denied for database|refuses a statement", f"{psql} {owner}"),
+        ("refuses the user.* is not permitted", f"{psql} {login}"),
+        ("refuses the user.* does not exist", f"{AS_POSTGRES} createuser{port} --pwprompt {shlex.quote(user)}"),
+        (
+            "refuses the user",
+            f"{EDITOR} \"$({AS_POSTGRES} psql{port} -Atc 'SHOW hba_file')\" && systemctl reload postgresql",
+        ),
+        ("has no free connection", f"{psql} {MORE_CONNECTIONS} && systemctl restart postgresql"),
+        ("does not answer", "systemctl start postgresql"),
+    ):
+        if re.search(pattern, what):
+            return command
+    return ""
+
+
+def _owner_name(folder: Path) -> str:
+    """Return the name of the user whose folder it is; "" if it is missing or the user has no name."""
+    try:
+        return pwd.getpwuid(folder.stat().st_uid).pw_name
+    except (KeyError, OSError):
+        return ""
 
 
 def check_ffmpeg(installation: Installation) -> Iterator[Finding]:
@@ -204,7 +244,7 @@ def check_ffmpeg(installation: Installation) -> Iterator[Finding]:
             f"a hostile upload that takes ffmpeg over is not kept from {unprotected}",
             "use a kernel with Landlock, such as Debian's, and restart the machine; until then, let only people whom"
             " you trust upload audio",
-            command="apt install linux-image-$(dpkg --print-architecture)",
+            command=INSTALL_KERNEL,
         )
     elif found:
         yield ok("ffmpeg", f"{found}, which sees no other files than the one it converts")

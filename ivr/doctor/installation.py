@@ -6,6 +6,7 @@ import shutil
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,8 @@ class DatabaseSnapshot:
     """Seconds by which the clock of the database's server is before that of this machine; negative: behind it."""
     given_up_tasks: Sequence[OutboxTask] = ()
     """Mails, calls, lights and webhooks that are no longer retried, oldest first."""
+    box_accounts: Sequence[str] = ()
+    """Names of the accounts of `boxes`, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,10 @@ def _zones_of(snapshot: DatabaseSnapshot) -> list[ZoneUse]:
     uses = [
         *(("account", account.name, account.timezone, "") for account in snapshot.accounts),
         *(("user", user.name, user.timezone, names.get(user.account_id, "")) for user in snapshot.users),
-        *(("box", box.mailbox, box.timezone, "") for box in snapshot.boxes),
+        *(
+            ("box", box.mailbox, box.timezone, account or "")
+            for box, account in zip_longest(snapshot.boxes, snapshot.box_accounts)
+        ),
     ]
     return [ZoneUse(kind, name, zone, account) for kind, name, zone, account in uses if zone and zone != INHERITED_ZONE]
 
@@ -147,13 +153,14 @@ async def read_database_snapshot(app: App) -> DatabaseSnapshot:
     await app.health_store.verify_writable()
     accounts = await app.directory.accounts()
     users = [user for account in accounts for user in await app.directory.users(account.id)]
-    boxes = [box.settings for account in accounts for box in await app.boxes.list_by_account(account.id)]
+    boxes = [(account, box) for account in accounts for box in await app.boxes.list_by_account(account.id)]
     newest = await app.overview.newest_message_at()
     server_time = await app.health_store.server_time()
     return DatabaseSnapshot(
         accounts=accounts,
         users=users,
-        boxes=boxes,
+        boxes=[box.settings for _, box in boxes],
+        box_accounts=[account.name for account, _ in boxes],
         endpoints=await app.directory.endpoints(),
         is_pepper_right=await app.secret_store.has_stored_pepper(),
         peppers=await app.secret_store.pepper_usage(),

@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ivr.clock import SET_CLOCK
 from ivr.doctor.installation import Installation
 from ivr.doctor.settings_file import unset_command
 from ivr.errors import describe_error
@@ -170,7 +171,7 @@ def _check_dates(certificate: Path, begins: float, ends: float, installation: In
     if begins > now:
         what = f"{certificate} is valid from {_day(begins)} only: clients reject it"
         remedy = "set the clock, if it is wrong; else use the certificate of today"
-        return problem(CHECK, what, remedy, command="timedatectl set-ntp true")
+        return problem(CHECK, what, remedy, command=SET_CLOCK)
     if ends - now <= EXPIRES_SOON_S:
         return _replace(f"{certificate} expires on {_day(ends)}", renew, installation, warning)
     return ok(CHECK, f"{certificate} is valid until {_day(ends)}")

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from ivr.clock import SET_CLOCK
 from ivr.health.facts import HealthFacts
 from ivr.health.finding import MOUNT, RESTART, RUN_AS_ROOT, START, STOP, Finding, ok, problem, quoted, warning
 from ivr.health.folders import (
@@ -163,7 +164,7 @@ def _check_earlier_peppers(facts: HealthFacts) -> Iterator[Finding]:
 def check_clock(facts: HealthFacts) -> Iterator[Finding]:
     """Check that the clock is plausible: messages are sorted and expire by it."""
     now, newest = facts.now, facts.newest_message_at
-    remedy, command = "set the clock: timedatectl set-ntp true", "timedatectl set-ntp true"
+    remedy, command = f"set the clock: {SET_CLOCK}", SET_CLOCK
     if now < facts.limits.earliest_time:
         what = f"the clock says {_format_time(now)}, which is too early: messages would be past their retention"
         yield problem("clock", what, remedy, command=command, prevents_storing=True)

@@ -18,6 +18,7 @@ import obstore
 from obstore import exceptions
 from obstore.store import S3Store
 
+from ivr.clock import SET_CLOCK
 from ivr.errors import NotFound, SettingsError, StoreError, describe_error
 from ivr.storage.settings import AudioSettings
 
@@ -35,7 +36,7 @@ REFUSED = re.compile(r"status code: 40[13]\b")
 FAULTS = (
     (
         r"RequestTimeTooSkewed|RequestExpired",
-        "refuses the time of this machine: timedatectl set-ntp true",
+        f"refuses the time of this machine: {SET_CLOCK}",
     ),
     (r"AuthorizationHeaderMalformed|incorrectly configured region", "is in another region: correct audio.region"),
     (r"status code: 507|Quota\w*Exceeded|StorageFull", "has no space left: free space in the object store"),

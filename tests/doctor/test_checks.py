@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import subprocess
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import pytest
@@ -14,9 +17,11 @@ from pydantic import BaseModel
 from ivr.directory.models import Account, User
 from ivr.directory.peppers import PepperUsage
 from ivr.doctor.console import ConsoleUnavailable, RemoteConsole
-from ivr.health.finding import Level
+from ivr.doctor.host import check_health
+from ivr.health.finding import Finding, Level
 from ivr.install.asterisk_start import AsteriskStart
 from ivr.mailbox.box_settings import BoxSettings
+from ivr.storage.postgresql.url import DatabaseUrl
 from ivr.validation.fields import STORED
 from tests.doctor.conftest import SECRET, TODAY, DoctorFixture
 from tests.support.app_fixture import FakeClock
@@ -259,13 +264,13 @@ def test_language_without_prompts_is_reported_with_who_has_it(doctor: DoctorFixt
 
 def test_clock_set_back_is_reported(doctor: DoctorFixture) -> None:
     doctor.change_host(clock=FakeClock(TODAY - 86400))
-    doctor.assert_finding("there are messages from", "timedatectl set-ntp true")
+    doctor.assert_finding("there are messages from", "systemctl enable --now systemd-timesyncd || apt install chrony")
 
 
 def test_unset_clock_is_reported(doctor: DoctorFixture) -> None:
     doctor.change_records(newest_message_at=0)
     doctor.change_host(clock=FakeClock(0))
-    doctor.assert_finding("which is too early", "timedatectl set-ntp true")
+    doctor.assert_finding("which is too early", "systemctl enable --now systemd-timesyncd || apt install chrony")
 
 
 def stored(model: type[T], **values: Any) -> T:
@@ -294,7 +299,88 @@ def test_kernel_that_cannot_restrict_decoders_is_reported(doctor: DoctorFixture)
     what = "a hostile upload that takes ffmpeg over is not kept from other files"
     doctor.assert_finding(what, "kernel with Landlock", Level.WARNING)
     [finding] = [one for one in doctor.problems() if what in one.what]
-    assert finding.command == "apt install linux-image-$(dpkg --print-architecture)"
+    install, _, package = finding.command.partition("linux-image-")
+    assert install == "apt install "
+    for architecture, image in (
+        ("amd64", "amd64"),
+        ("i386", "686-pae"),
+        ("armhf", "armmp"),
+        ("ppc64el", "powerpc64le"),
+    ):
+        printed = package.replace("dpkg --print-architecture", f"echo {architecture}")
+        assert subprocess.run(["sh", "-c", f"printf %s {printed}"], capture_output=True, text=True).stdout == image
+
+
+AS_POSTGRES = "runuser -u postgres --"
+PG_FAULTS = [
+    ("PostgreSQL has no such database", 'database "ivr" does not exist', f"{AS_POSTGRES} createdb --owner=voice ivr"),
+    ("PostgreSQL refuses the user", 'role "voice" does not exist', f"{AS_POSTGRES} createuser --pwprompt voice"),
+    (
+        "PostgreSQL refuses the user", 'role "voice" is not permitted to log in',
+        f"{AS_POSTGRES} psql -c 'ALTER ROLE \"voice\" LOGIN'",
+    ),
+    (
+        "PostgreSQL refuses the user", 'Peer authentication failed for user "voice"',
+        f"${{EDITOR:-editor}} \"$({AS_POSTGRES} psql -Atc 'SHOW hba_file')\" && systemctl reload postgresql",
+    ),
+    (
+        "PostgreSQL refuses the user", 'permission denied for database "ivr"',
+        f"{AS_POSTGRES} psql -c 'ALTER DATABASE \"ivr\" OWNER TO \"voice\"'",
+    ),
+    (
+        "PostgreSQL refuses a statement", "permission denied for table boxes",
+        f"{AS_POSTGRES} psql -c 'ALTER DATABASE \"ivr\" OWNER TO \"voice\"'",
+    ),
+    (
+        "PostgreSQL has no free connection", "too many clients",
+        f"{AS_POSTGRES} psql -c 'ALTER SYSTEM SET max_connections = 200' && systemctl restart postgresql",
+    ),
+    ("PostgreSQL does not answer", "connection refused", "systemctl start postgresql"),
+]  # fmt: skip
+
+
+def postgresql_finding(doctor: DoctorFixture, address: str, what: str, details: str) -> Finding:
+    error = f"{what} ({DatabaseUrl(address)}; {details}): the remedy"
+    [found] = [one for one in check_health(replace(doctor.installation(), database_error=error)) if what in one.what]
+    return found
+
+
+@pytest.mark.parametrize(("what", "details", "command"), PG_FAULTS, ids=[details for _, details, _ in PG_FAULTS])
+def test_remedy_for_postgresql_fits_the_machine_the_cluster_and_the_user(
+    doctor: DoctorFixture, monkeypatch: pytest.MonkeyPatch, what: str, details: str, command: str
+) -> None:
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: SimpleNamespace(pw_name="voice", pw_gid=os.getgid()))
+    restart = "systemctl restart ivr"
+    for url in ("postgresql://voice@localhost/ivr", "postgresql:///ivr", "postgresql://[::1]/ivr"):
+        found = postgresql_finding(doctor, url, what, details)
+        assert (found.command, found.fill_in) == (f"{command} && {restart}", ()), url
+        assert found.remedy == f"the remedy: {found.command}"
+    found = postgresql_finding(doctor, "postgresql://voice@192.0.2.7,192.0.2.8/ivr", what, details)
+    assert found.command == "", "what is on another machine is no command for this one"
+    assert found.remedy == f"the remedy; on the machine of PostgreSQL: {command}; then here: {restart}"
+    found = postgresql_finding(doctor, "postgresql://voice@/ivr?host=/run/postgresql&port=5433", what, details)
+    assert ("--port=5433" in found.command) == (AS_POSTGRES in command)
+    assert "/run/postgresql:5433/ivr" in found.what
+
+
+def test_user_that_no_address_and_no_system_names_is_asked_for(
+    doctor: DoctorFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: {}[uid])
+    for what, details, command in PG_FAULTS:
+        found = postgresql_finding(doctor, "postgresql:///ivr", what, details)
+        assert found.fill_in == (("USER",) if "voice" in command else ())
+        assert ("of USER, which database.url does not name" in found.remedy) == bool(found.fill_in)
+        assert "None" not in found.command + found.remedy
+        assert "''" not in found.command
+
+
+def test_box_with_an_unknown_zone_is_named_with_its_account(doctor: DoctorFixture) -> None:
+    """Its number may be that of a box of another account."""
+    box = stored(BoxSettings, name="Bob", mailbox="1000", timezone="Europe/Nowhere")
+    doctor.change_records(boxes=[box], box_accounts=["the demo"])
+    [finding] = [one for one in doctor.problems() if one.check == "time zones"]
+    assert finding.command == "ivr box set 1000 -a 'the demo' timezone=Europe/Berlin"
 
 
 def test_object_store_without_space_is_reported_with_what_frees_some(doctor: DoctorFixture) -> None:

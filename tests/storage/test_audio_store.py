@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from ivr.audio import wav
+from ivr.clock import SET_CLOCK
 from ivr.errors import NotFound, SettingsError, StoreError
 from ivr.storage.audio_cache import AudioCache, AudioCacheLimits
 from ivr.storage.audio_folder import Recordings
@@ -169,7 +170,7 @@ def node(s3_server: S3Server, tmp_path: Path) -> ObjectRecordings:
         (503, "SlowDown", "start the object store, or correct audio.endpoint"),
         (404, "NoSuchBucket", "create it, or correct audio.store"),
         (403, "SignatureDoesNotMatch", "correct audio.access_key_id and its secret"),
-        (403, "RequestTimeTooSkewed", "refuses the time of this machine: timedatectl set-ntp true"),
+        (403, "RequestTimeTooSkewed", f"refuses the time of this machine: {SET_CLOCK}"),
         (400, "AuthorizationHeaderMalformed", "is in another region: correct audio.region"),
         (507, "QuotaExceeded", "has no space left: free space"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -11,6 +12,7 @@ from psycopg import conninfo
 from ivr.errors import SettingsError
 from ivr.storage.postgresql.error_translation import translate_postgresql_error
 
+DEFAULT_PORT = "5432"
 DEFAULTS = {
     "application_name": "ivr",
     "connect_timeout": "5",
@@ -41,7 +43,7 @@ class DatabaseUrl:
         self._dbname = conninfo.make_conninfo(**{key: value for key, value in options.items() if key != "password"})
         self._text = (
             f"postgresql://{options.get('user', '')}{'@' if 'user' in options else ''}"
-            f"{options.get('host', 'localhost')}/{options.get('dbname', options.get('user', ''))}"
+            f"{_servers(options)}/{options.get('dbname', options.get('user', ''))}"
         )
 
     def __str__(self) -> str:
@@ -63,3 +65,13 @@ class DatabaseUrl:
             return psycopg.connect(conninfo.make_conninfo(**self._options), autocommit=True)
         except psycopg.Error as error:
             raise translate_postgresql_error(error, self._text, self._source) from error
+
+
+def _servers(options: Mapping[str, str]) -> str:
+    """Return hosts, or folders of sockets, with each port that is not PostgreSQL's own."""
+    hosts, ports = options.get("host", "localhost").split(","), options.get("port", "").split(",")
+    ports = ports if len(ports) == len(hosts) else ports * len(hosts)
+    return ",".join(
+        f"{f'[{host}]' if ':' in host else host}:{port}" if port not in ("", DEFAULT_PORT) else host
+        for host, port in zip(hosts, ports, strict=False)
+    )

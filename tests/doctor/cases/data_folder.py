@@ -116,7 +116,7 @@ def future_message(site: BrokenSite) -> None:
         " sample_rate, bytes, intro_ms, history, revision, stored_at) SELECT '209901-' || id, account_id, id, 'new', 1,"
         " 1, 0, 4000000000, 1, 8000, 1, 0, '[]', 1, 4000000000 FROM boxes"
     )
-    site.effects["timedatectl set-ntp true"] = lambda: site.change_row("DELETE FROM messages")
+    site.effects["systemctl enable --now systemd-timesyncd"] = lambda: site.change_row("DELETE FROM messages")
 
 
 def late_fallback_recording(site: BrokenSite) -> None:
