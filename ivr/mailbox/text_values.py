@@ -23,7 +23,7 @@ from ivr.validation.names import similar_key
 TEXT_KEYS = ("pin", "mailbox", "operator_number", "number", "voicemail_id")
 """Values of these keys, and of the key map, are text even if they look like numbers: "0042" is not 42."""
 ASSIGNED_KEYS = ("id", "account_id", "revision")
-"""Keys of an account or a user that ivr gives, and nobody else."""
+"""Keys of an account or a user that only ivr gives."""
 _SEPARATORS = re.compile(r"[\s,;]+")
 
 

@@ -94,18 +94,18 @@ def _box_fields(cells: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
     for column, cell in cells.items():
         if cell and "voicemail" in column and column not in KNOWN_COLUMNS:
             notes.append(f"{column} {cell}: has no equivalent")
-    said = dict[str, bool]()
+    spoken = dict[str, bool]()
     for option in filter(None, cells.get("voicemail_options", "").split("|")):
         name, _, value = (part.strip().lower() for part in option.partition("="))
         if name in ("saycid", "envelope") and value:
-            said[name] = value in YES
+            spoken[name] = value in YES
         elif name in SWITCHES and value:
             key, when_on, when_off = SWITCHES[name]
             fields[key] = when_on if value in YES else when_off
         elif value and name not in OPTIONS_WITHOUT_EFFECT:
             notes.append(f"voicemail_options {option.strip()}: is not taken from this file; 'ivr import freepbx' may")
-    if said:
-        fields |= envelope_fields(said.get("saycid", False), said.get("envelope", True), notes.append)
+    if spoken:
+        fields |= envelope_fields(spoken.get("saycid", False), spoken.get("envelope", True), notes.append)
     return fields
 
 

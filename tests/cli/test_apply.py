@@ -324,7 +324,7 @@ def test_columns_of_the_freepbx_bulk_handler_are_recognised(demo: Ivr, write: An
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "envelope"),
     [
         ("saycid=yes|envelope=no", ("caller_and_time", "play_before")),
         ("saycid=yes|envelope=yes", ("caller_and_time", "play_before")),
@@ -334,7 +334,7 @@ def test_columns_of_the_freepbx_bulk_handler_are_recognised(demo: Ivr, write: An
         ("saycid=no|envelope=yes", ("default", "play_before")),
     ],
 )
-def test_bulk_handler_and_import_say_the_same_of_the_envelope(options: str, said: tuple[str, str]) -> None:
+def test_bulk_handler_and_import_say_the_same_of_the_envelope(options: str, envelope: tuple[str, str]) -> None:
     row, _ = freepbx.parse_row(2, {"extension": "1001", "voicemail_options": options})
     own = dict(option.split("=") for option in options.split("|"))
     box = ConfMailbox("1001", "default", "4471", "Pat", (), "", own, own)
@@ -344,7 +344,7 @@ def test_bulk_handler_and_import_say_the_same_of_the_envelope(options: str, said
     assert imported.box
     for fields in ({"name": "Pat", "play_envelope_action": "play_before", **row.box.fields}, imported.box.fields):
         settings = BoxSettings.model_validate({"id": "1" * 32, "mailbox": "1001", **fields})
-        assert (settings.envelope_type, settings.envelope_placement) == said, fields
+        assert (settings.envelope_type, settings.envelope_placement) == envelope, fields
 
 
 def test_what_the_bulk_handler_says_of_voicemail_is_taken_or_named() -> None:
