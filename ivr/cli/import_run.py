@@ -21,6 +21,7 @@ from ivr.imports.message_fields import FURTHER_FOLDERS
 from ivr.imports.report import ImportReport
 from ivr.imports.source import ImportOptions
 from ivr.imports.system import Note, NoteLevel
+from ivr.storage.files import naming_file
 from ivr.storage.records import AuditAction, Folder
 
 CONF = Path("/etc/asterisk/voicemail.conf")
@@ -94,7 +95,8 @@ class ImportCommand:
         result = run_with_app(run_import)
         document = {**result.to_document(), "dry_run": self.dry_run}
         if self.report:
-            self.report.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+            with naming_file(self.report):
+                self.report.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
         if self.as_json:
             typer.echo(json.dumps(document, indent=2))
         else:
@@ -131,6 +133,7 @@ def _print_report(report: ImportReport, *, dry_run: bool) -> None:
             ("would be created" if dry_run else "created") if box.created else "",
             f"{total} messages ({folders})" if folders else "no messages",
             f"{box.length_ms / 1000:.1f} s" if box.length_ms else "",
+            f"{box.imported} would be imported" if dry_run and box.imported != total else "",
             "" if dry_run else f"{box.imported} imported",
             f"{box.already_imported} already imported" if box.already_imported else "",
             f"{box.moved} moved as in app_voicemail" if box.moved else "",
@@ -140,10 +143,10 @@ def _print_report(report: ImportReport, *, dry_run: bool) -> None:
         for note in box.notes:
             typer.echo(f"  {format_note(note)}")
     boxes, messages = len(report.boxes), sum(sum(box.messages.values()) for box in report.boxes)
-    if dry_run:
-        typer.echo(f"would import {messages} messages of {boxes} boxes")
-        return
     imported = sum(box.imported for box in report.boxes)
+    if dry_run:
+        typer.echo(f"would import {imported} of {messages} messages of {boxes} boxes")
+        return
     typer.echo(
         f"import {report.run_id}: {imported} of {messages} messages of {boxes} boxes; verify it: ivr import verify"
     )
@@ -159,10 +162,12 @@ def parse_pairs(texts: Sequence[str], option: str, example: str) -> dict[str, st
     """Return options that have the form NAME=VALUE, repeated or separated by commas. Raises `BadInput`."""
     pairs: dict[str, str] = {}
     for text in filter(None, (part.strip() for one in texts for part in one.split(","))):
-        name, separator, value = text.partition("=")
+        name, separator, value = map(str.strip, text.rpartition("="))
         if not (separator and name and value):
             raise BadInput(f"{option} {text}: write it as {example}")
-        pairs[name.strip()] = value.strip()
+        if name in pairs:
+            raise BadInput(f"{option} names {name} twice")
+        pairs[name] = value
     return pairs
 
 

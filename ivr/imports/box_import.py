@@ -23,7 +23,7 @@ from ivr.provisioning.people import AccountEntry, PeopleFile
 from ivr.provisioning.people_plan import NewPin, Plan
 from ivr.provisioning.planner import PlanOptions
 from ivr.provisioning.provisioning import Provisioning
-from ivr.storage.files import fsync
+from ivr.storage.files import fsync, naming_file
 from ivr.storage.records import ImportedKind, ImportedObject
 
 PRIVATE_MODE = 0o600
@@ -48,7 +48,7 @@ class PinList:
         """Append account, number and PIN of mailboxes. Raises OSError."""
         assert self._path
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, PRIVATE_MODE)
-        with os.fdopen(descriptor, "a", newline="") as file:
+        with naming_file(self._path), os.fdopen(descriptor, "a", newline="") as file:
             os.fchmod(file.fileno(), PRIVATE_MODE)
             csv.writer(file).writerows([*map(_text_cell, row)] for row in rows)
         fsync(self._path)

@@ -234,7 +234,9 @@ def _aliases(box: ConfMailbox, conf: VoicemailConf, warn: Any) -> list[str]:
         except BadInput as error:
             warn(f"alias {alias}: {error}")
             continue
-        if number != box.number and number not in found:
+        if number != box.number and f"{number}@{box.context}" in conf.mailboxes:
+            warn(f"alias {alias}: it is a mailbox of its own")
+        elif number != box.number and number not in found:
             found.append(number)
     return found
 

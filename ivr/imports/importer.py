@@ -68,14 +68,18 @@ class Importer:
             await self._box_import.create(system.name, source, mapped, reports, run_id=None, now=int(self._clock.now()))
         progress = _Progress(found, on_progress)
         for box in source.boxes:
-            mailbox = await self._boxes.find_by_number(box.account.id, box.number)
+            mailbox = await self._find_mailbox(system, box)
             if mailbox is None and not reports[box.key].created:
                 _note_contents_lost(reports[box.key], found[box.key])
                 continue
             if "greetings" in options.only:
                 await self._message_import.check_greetings(mailbox, found[box.key], reports[box.key])
             if "messages" in options.only:
-                await self._check_messages(options, box, found[box.key], reports[box.key], progress)
+                new = found[box.key].messages
+                if mailbox:
+                    new = await self._message_import.find_new(system.name, mailbox, new)
+                reports[box.key].already_imported = len(found[box.key].messages) - len(new)
+                await self._check_messages(options, box, new, reports[box.key], progress)
         return report
 
     async def run(
@@ -136,7 +140,7 @@ class Importer:
         report: BoxReport,
     ) -> ImportTarget | None:
         """Import greetings and messages of a mailbox; return where they go, or None if there is no such mailbox."""
-        mailbox = await self._boxes.find_by_number(box.account.id, box.number)
+        mailbox = await self._find_mailbox(system, box)
         if mailbox is None:
             _note_contents_lost(report, found)
             return None
@@ -232,6 +236,12 @@ class Importer:
         runs = [run.id for run in await self._store.list_runs() if _origin_of(run) == dict(options.origin)]
         for box in source.boxes:
             mailbox = await self._boxes.find_by_number(box.account.id, box.number)
+            if mailbox and not await self._find_mailbox(system, box):
+                source.refusals.append(
+                    f"box {box.key} would be one with box {mailbox.number} of {box.account.name}, which has"
+                    f" {box.number} as an alias: remove the alias there, or import another box with --box"
+                )
+                continue
             stored = await self._stored_sources(system, mailbox) if mailbox else {}
             others = [
                 key for key, run_id in stored.items() if key != box.key and (key in source.keys or run_id not in runs)
@@ -241,6 +251,13 @@ class Importer:
                 f" {box.account.name}; give context {box.context} a different account with --context"
                 for other in others
             ]
+
+    async def _find_mailbox(self, system: VoicemailSystem, box: SourceBox) -> Mailbox | None:
+        """Return the mailbox here, also one that has another number since its import, and its own as an alias."""
+        mailbox = await self._boxes.find_by_number(box.account.id, box.number)
+        if mailbox is None or mailbox.number == box.number or box.key in await self._stored_sources(system, mailbox):
+            return mailbox
+        return None
 
     async def _stored_sources(self, system: VoicemailSystem, mailbox: Mailbox) -> dict[str, str]:
         """Return which mailboxes of other systems were imported to a mailbox, with the id of a run of each."""
@@ -253,23 +270,31 @@ class Importer:
         }
 
     async def _check_messages(
-        self, options: ImportOptions, box: SourceBox, found: SourceContent, report: BoxReport, progress: _Progress
+        self,
+        options: ImportOptions,
+        box: SourceBox,
+        messages: Sequence[SourceMessage],
+        report: BoxReport,
+        progress: _Progress,
     ) -> None:
         settings, now = self._boxes.voicemail_settings_for(box.account), self._clock.now()
         cutoff, latest = settings.retention_cutoff(now), settings.message_times(now).stop
 
         async def check_message(message: SourceMessage) -> None:
-            try:
-                audio = await asyncio.to_thread(message.read_audio)
-                report.length_ms += len(audio.samples) // wav.BYTES_PER_MS
-                note_doubts(report, message, audio, latest)
-            except (InvalidAudio, NotFound) as error:
-                report.note(NoteLevel.LOSS, f"{message.name}: {error}")
             if options.retention == "from-message" and message.time < cutoff:
                 report.note(NoteLevel.LOSS, f"{message.name}: past retention; --retention from-import keeps it")
+            else:
+                try:
+                    audio = await asyncio.to_thread(message.read_audio)
+                    report.imported += 1
+                    report.length_ms += len(audio.samples) // wav.BYTES_PER_MS
+                    note_doubts(report, message, audio, latest)
+                except (InvalidAudio, NotFound) as error:
+                    report.note(NoteLevel.LOSS, f"{message.name}: {error}")
             progress.advance()
 
-        await asyncio.gather(*map(check_message, found.messages))
+        progress.advance(report.already_imported)
+        await asyncio.gather(*map(check_message, messages))
 
     async def _find_forwarders(self, box: SourceBox, found: SourceContent) -> dict[str, Forwarder]:
         forwarders: dict[str, Forwarder] = {}
@@ -289,8 +314,8 @@ class _Progress:
         self._on_progress = on_progress
         on_progress(0, self._total)
 
-    def advance(self) -> None:
-        self._done = min(self._done + 1, self._total)
+    def advance(self, count: int = 1) -> None:
+        self._done = min(self._done + count, self._total)
         self._on_progress(self._done, self._total)
 
 

@@ -22,6 +22,8 @@ NO_CALLER = frozenset({"", "unknown", "anonymous", "asterisk"})
 LATEST_TIME = 4_102_444_800
 """1 January 2100, in Unix seconds: a later time is no time."""
 MAX_DURATION_DIGITS = 6
+MAX_NAMES, MAX_NAME_LENGTH = 20, 40
+"""How many fields a report names, and how much of a name: a damaged file has thousands."""
 TEXT_FIELDS = frozenset(
     {
         *("origmailbox", "callerid", "origtime", "duration", "category", "flag", "msg_id"),
@@ -121,8 +123,10 @@ def further_fields(messages: Iterable[Mapping[str, Any]], known: Collection[str]
     counts = Counter(
         str(name) for fields in messages for name, value in fields.items() if name not in known and has_value(value)
     )
-    names = ", ".join(f"{to_single_line(name)} ({count})" for name, count in sorted(counts.items()))
-    return [f"fields of messages that have no place here: {names}"] if names else []
+    listed = sorted(counts.items())
+    names = [f"{to_single_line(name)[:MAX_NAME_LENGTH]} ({count})" for name, count in listed[:MAX_NAMES]]
+    rest = f" and {len(listed) - MAX_NAMES} others" if len(listed) > MAX_NAMES else ""
+    return [f"fields of messages that have no place here: {', '.join(names)}{rest}"] if names else []
 
 
 def has_value(value: Any) -> bool:

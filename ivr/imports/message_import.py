@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ivr.audio import wav
 from ivr.clock import Clock
@@ -80,6 +80,24 @@ class MessageImport:
             except InvalidAudio as error:
                 report.note(NoteLevel.LOSS, f"greeting {name}: {error}")
 
+    async def find_new(
+        self, system_name: str, mailbox: Mailbox, messages: Sequence[SourceMessage]
+    ) -> list[SourceMessage]:
+        """Return the messages that were not imported to a mailbox yet."""
+        known = await self._imported(ImportedKind.MESSAGE, mailbox)
+        known_ids = {one.source_id for one in known}
+        known_names = {one.source_id.partition("#")[0] for one in known}
+        known_fingerprints = {(one.source_id.partition("#")[0], one.fingerprint) for one in known}
+        new: list[SourceMessage] = []
+        for message in messages:
+            key = source_id(system_name, mailbox.account_id, message.source_id)
+            name = key.partition("#")[0]
+            if key not in known_ids and not (
+                name in known_names and (name, await asyncio.to_thread(message.fingerprint)) in known_fingerprints
+            ):
+                new.append(message)
+        return new
+
     async def import_messages(self, target: ImportTarget, found: SourceContent) -> None:
         """Import the messages that were not imported yet. Those that move meanwhile are looked for again.
 
@@ -89,7 +107,7 @@ class MessageImport:
         await self._follower.apply(target, found, with_deletions=False)
 
     async def _import_new(self, target: ImportTarget, found: SourceContent) -> None:
-        moved = list(found.messages)
+        moved, box = list(found.messages), found
         done: set[str] = set()
         for attempt in range(MAX_PASSES):
             if attempt:
@@ -98,31 +116,26 @@ class MessageImport:
                 moved = [message for message in box.messages if message.source_id not in done]
             moved = await self._import_all(target, moved, done)
             if not moved:
-                return
+                break
         for message in moved:
             target.report.note(NoteLevel.LOSS, f"{message.name}: it is moved there; run the command again")
+        seen = done.union(message.source_id for message in moved)
+        if gone := sum(message.source_id not in seen for message in found.messages):
+            text = f"messages that are not there any more: {gone}"
+            if box.exists:
+                target.report.note(NoteLevel.WARNING, f"{text}, deleted or moved there; run the command again")
+            else:
+                target.report.note(NoteLevel.LOSS, f"{text}, nor is the folder of the box; run the command again")
 
     async def _import_all(
         self, target: ImportTarget, messages: list[SourceMessage], done: set[str]
     ) -> list[SourceMessage]:
         """Import messages, several at a time; return those that are not where they were."""
-        known = await self._imported(ImportedKind.MESSAGE, target.mailbox)
-        known_ids = {one.source_id for one in known}
-        known_names = {one.source_id.partition("#")[0] for one in known}
-        known_fingerprints = {(one.source_id.partition("#")[0], one.fingerprint) for one in known}
-        new: list[SourceMessage] = []
-        for message in messages:
-            key = self._key(target, message)
-            name = key.partition("#")[0]
-            is_known = key in known_ids or (
-                name in known_names and (name, await asyncio.to_thread(message.fingerprint)) in known_fingerprints
-            )
-            done.add(message.source_id)
-            if is_known:
-                target.report.already_imported += 1
-                self.on_message()
-            else:
-                new.append(message)
+        new = await self.find_new(target.system.name, target.mailbox, messages)
+        done.update(message.source_id for message in messages)
+        target.report.already_imported += len(messages) - len(new)
+        for _ in range(len(messages) - len(new)):
+            self.on_message()
         results = await asyncio.gather(*(self._import_or_miss(target, one) for one in new), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):

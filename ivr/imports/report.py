@@ -21,6 +21,7 @@ class BoxReport:
         self.messages: Counter[str] = Counter()
         """Messages of the source, by folder."""
         self.imported = 0
+        """Messages that were imported, or would be."""
         self.already_imported = 0
         self.moved = 0
         """Moved here, because they were moved in app_voicemail."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -163,7 +164,7 @@ def _map_contexts(
         if name == LEFT_OUT:
             source.notes.append(Note("", NoteLevel.WARNING, f"context {context} is left out, as --context says"))
         elif name is not None and name not in names:
-            raise NotFound(f"there is no account {name!r}: create it with 'ivr account create {name}'")
+            raise NotFound(f"there is no account {name!r}: create it with 'ivr account create {shlex.quote(name)}'")
         elif name is not None:
             found[context] = names[name]
         elif context in names:
@@ -172,7 +173,8 @@ def _map_contexts(
             found[context] = accounts[0]
         else:
             source.refusals.append(
-                f"context {context} belongs to no account: add --context {context}=ACCOUNT, or --context {context}=-"
+                f"context {context} belongs to no account: add --context {shlex.quote(f'{context}=ACCOUNT')}, or"
+                f" --context {shlex.quote(f'{context}=-')}"
                 " to leave it out ('ivr account create NAME' creates an account)"
             )
     return found

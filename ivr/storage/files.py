@@ -19,6 +19,16 @@ def fsync(path: Path) -> None:
         os.close(handle)
 
 
+@contextmanager
+def naming_file(path: Path) -> Iterator[None]:
+    """Context in which an error of the operating system names a file: that of a write to a full disk does not."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
 def replace_file(
     path: Path, content: bytes, *, mode: int = 0o600, set_owner: Callable[[Path], None] | None = None
 ) -> None:

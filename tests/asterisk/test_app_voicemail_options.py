@@ -220,3 +220,19 @@ async def test_voicemailmain_asks_a_stranger_for_the_pin_in_spite_of_its_s(
     await call.press("1")
     await call.expect(message)
     await call.hang_up()
+
+
+async def test_lines_with_odd_arguments_are_heard(alice: PhoneUser, stranger: PhoneUser) -> None:
+    """Each says what the scripted calls say (tests/menus/test_app_voicemail_options.py), and the dialplan goes on."""
+    alice.create_user_and_box()
+    number = tuple(f"number/{digit}" for digit in alice.number)
+    greeting, busy = (
+        ("greeting/person-at", *number, f"greeting/{mode}") for mode in ("is-not-available", "is-on-the-phone")
+    )
+    no_box, no_account = ("greeting/no-voicemail", FAILED), ("login/no-account", FAILED)
+    for_owners = (("login/enter-pin",), ("login/enter-box",))
+    heard = [greeting, (INSTRUCTIONS,), greeting, busy, no_box, no_box, no_box, no_account, *for_owners]
+    for line, prompts in enumerate(heard):
+        call = await stranger.dial(f"*48{line}{alice.number}")
+        await call.expect(*prompts)
+        await call.hang_up()

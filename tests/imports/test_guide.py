@@ -330,7 +330,7 @@ def test_commands_for_app_voicemail_work_as_they_stand(
     source = ("--conf", str(maker.conf), "--spool", str(maker.spool))
     newcomer = Newcomer(demo, tmp_path, *source, here={"default=acme": "default=demo"})
     dry_run, run, verify = typed("# Moving in")
-    assert "would import 1 messages of 2 boxes" in newcomer.run(dry_run)
+    assert "would import 1 of 1 messages of 2 boxes" in newcomer.run(dry_run)
     assert "1 of 1 messages of 2 boxes; verify it: ivr import verify" in newcomer.run(run)
     assert "all 2 boxes are equal" in newcomer.run(verify)
     back = tmp_path / "back"
@@ -356,7 +356,7 @@ def test_commands_for_freepbx_work_as_they_stand(
     newcomer = Newcomer(demo, tmp_path, *source, home=mariadb(FREEPBX_TABLES))
     newcomer.run(dump)
     dry_run, run, verify = typed("## FreePBX")
-    assert "would import 2 messages of 3 boxes" in newcomer.run(dry_run, fails=3), "a device is its user's mailbox"
+    assert "would import 2 of 2 messages of 3 boxes" in newcomer.run(dry_run, fails=3), "a device is its user's mailbox"
     printed = newcomer.run(run, fails=3)
     assert "2 of 2 messages of 3 boxes; verify it: ivr import verify" in printed
     assert "extension 1009: FreePBX has voicemail for it" in printed
@@ -382,7 +382,7 @@ def test_commands_for_tables_of_mariadb_work_as_they_stand(
     newcomer = Newcomer(demo, tmp_path, *source, home=home)
     dump, dry_run = typed("**MariaDB, MySQL.**")
     newcomer.run(dump)
-    assert "would import 2 messages of 1 boxes" in newcomer.run(dry_run), "a volume of 0.00 is no remark"
+    assert "would import 2 of 2 messages of 1 boxes" in newcomer.run(dry_run), "a volume of 0.00 is no remark"
     assert "2 of 2 messages of 1 boxes" in newcomer.run(dry_run.replace(" --dry-run", ""))
     assert "all 1 boxes are equal" in newcomer.run("ivr import verify")
     first, second = listed(demo, "2001")
@@ -410,7 +410,7 @@ def test_commands_for_kazoo_work_as_they_stand(
     here = {"https://kazoo.example:8443/v2": kazoo.url, "ACCOUNT-ID": kazoo.app.account.id}
     newcomer = Newcomer(demo, tmp_path, here=here)
     dry_run, run, verify = typed("## Kazoo")
-    assert "would import 3 messages of 2 boxes" in newcomer.run(dry_run, fails=3)
+    assert "would import 3 of 3 messages of 2 boxes" in newcomer.run(dry_run, fails=3)
     assert "3 of 3 messages of 2 boxes; verify it: ivr import verify" in newcomer.run(run, fails=3)
     assert "all 2 boxes are equal" in newcomer.run(verify)
     assert (tmp_path / "pins.csv").read_text().startswith("demo,2002,"), "its PIN had two digits there"
@@ -424,7 +424,7 @@ def test_commands_for_fusionpbx_work_as_they_stand(demo: Ivr, site: Site, tmp_pa
     pip, password, dry_run, run, verify = typed("## FusionPBX")
     assert_psycopg_comes_by(pip)
     assert password == "export PGPASSWORD=..."
-    assert "would import 2 messages of 2 boxes" in newcomer.run(dry_run)
+    assert "would import 2 of 2 messages of 2 boxes" in newcomer.run(dry_run)
     assert "2 of 2 messages of 2 boxes; verify it: ivr import verify" in newcomer.run(run)
     assert "all 2 boxes are equal" in newcomer.run(verify)
 
@@ -438,7 +438,7 @@ def test_commands_for_tables_of_postgresql_work_as_they_stand(
     pip, password, dry_run = typed("## Realtime mailboxes")
     assert_psycopg_comes_by(pip)
     assert password == "export PGPASSWORD=..."
-    assert "would import 1 messages of 1 boxes" in newcomer.run(dry_run, fails=3)
+    assert "would import 1 of 1 messages of 1 boxes" in newcomer.run(dry_run, fails=3)
     assert "1 of 1 messages of 1 boxes" in newcomer.run(dry_run.replace(" --dry-run", ""), fails=3)
     assert "all 1 boxes are equal" in newcomer.run("ivr import verify")
 

@@ -496,6 +496,20 @@ APP_VOICEMAIL_CONF = (
 OPTIONS = ("", "u", "b", "us", "uS", "ue", "ut", "uUg(6)", "ud(lab-digits)", "uz")
 """*36, the place in this list, and the number of a box: that box, by a line that was one of VoiceMail()."""
 
+ODD_LINES = (
+    ("voicemail", "&&{box}@lab&9999@lab&", "u"),
+    ("voicemail", " {box}@lab ", ""),
+    ("voicemail", "{box}@lab", "u("),
+    ("voicemail", "{box}@lab", "uug(1e3)t(no/such file)é|b"),
+    ("voicemail", "", "u"),
+    ("voicemail", "../../etc@lab", "u"),
+    ("voicemail", "%s'\\; DROP &", "u"),
+    ("voicemail", '{box}@lab"x', "us"),
+    ("voicemailmain", "{box}@lab", "s)a(0"),
+    ("voicemailmain", "&&&", "p"),
+)
+"""*48, the place in this list, and the number of a box: a line of VoiceMail() or VoiceMailMain() with odd arguments."""
+
 
 def _app_voicemail_extensions() -> Iterable[str]:
     """VMSTATUS is told as a day of the week, so that a test can hear it; the extensions o and a are months."""
@@ -509,6 +523,14 @@ def _app_voicemail_extensions() -> Iterable[str]:
             line
             for n, options in enumerate(OPTIONS)
             for line in (f"exten => _*36{n}1XXX,1,Gosub(ivr-voicemail,s,1(${{EXTEN:4}}@lab,{options}))", *end)
+        ),
+        *(
+            line
+            for n, (name, number, options) in enumerate(ODD_LINES)
+            for line in (
+                f"exten => _*48{n}1XXX,1,Gosub(ivr-{name},s,1({number.format(box='${EXTEN:4}')},{options}))",
+                *end,
+            )
         ),
         "exten => _*371XXX1XXX,1,Gosub(ivr-voicemail,s,1(${EXTEN:3:4}@lab&${EXTEN:7}@lab,u))",
         *end,
