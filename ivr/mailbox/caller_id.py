@@ -26,7 +26,8 @@ def _words(text: str) -> frozenset[str]:
 
 _WITHHELD_WORDS = _words(
     # P and O are those of caller name services; the languages are those of the mails, and of their neighbours.
-    "anonymous anonymousinvalid restricted private withheld blocked hidden suppressed prohibited confidential p"
+    "anonymous anonymousinvalid undisclosed unpublished nonpublished"
+    " restricted private withheld blocked hidden suppressed prohibited confidential p"
     " clir anonym unterdrückt privat geheim anonyme masqué masquée privé privée secret secrète anónimo anonimo anônimo"
     " oculto oculta privado privada retenido retenida nascosto nascosta privato privata riservato riservata retido"
     " ukryty zastrzeżony anoniem verborgen afgeschermd hemligt skjult"
@@ -35,11 +36,13 @@ _WITHHELD_WORDS = _words(
     " ascuns ascunsă privat gizli salainen dold dolt hemlig hemmelig hemmeligt geblokkeerd verborgene ocult"
     " skriven skriveno skrit skrita privatan tajný ανώνυμος απόρρητο απόρρητος απόκρυψη ιδιωτικός скрытый скрыт скрыто"
     " анонимный аноним анонимно прихований приховано анонім приватний приватный скрит частен"
+    " restrito restrita restringido restringida confidentiel confidencial riservata reservado vertraulich skjulte"
     " 非通知 匿名 匿名者 隐藏 隱藏 保密 私人 비공개 익명 발신번호표시제한 مجهول محجوب مخفي خاص חסוי אנונימי פרטי"
 )
 _UNKNOWN_WORDS = _words(
     "unknown unavailable unavail unassigned unidentified unlisted invalid none null nil undefined asterisk o pstn"
-    " payphone unbekannt unbekannte unbekannter inconnu inconnue indisponible desconocido desconocida sconosciuto"
+    " payphone unrecognised unrecognized unasserted asserted"
+    " unbekannt unbekannte unbekannter inconnu inconnue indisponible desconocido desconocida sconosciuto"
     " sconosciuta desconhecido desconhecida nieznany onbekend okänt ukendt ukjent indisponível"
     " nieznana onbekende okänd neznámý neznámé neznámá ismeretlen necunoscut necunoscută bilinmeyen tuntematon"
     " desconegut nepoznat nepoznati neznan neznana άγνωστος άγνωστο неизвестный неизвестен неизвестно неизвестная"
@@ -52,20 +55,41 @@ _NEUTRAL_WORDS = _words(
     " identified identity verfügbar identifiziert identität disponible identifié identifiée identité identificado"
     " beller numara arayan szám hívó hívószám číslo volající număr numero abonent broj klicatelj številka αριθμός"
     " κλήση номер абонент телефон вызов дзвінок 番号 号码 號碼 来电 來電 電話 电话 번호 발신자 رقم متصل מספר שיחה"
+    " known found disclosed published listed assigned allowed recognised recognized presentation temporarily currently"
+    " localhost anzeige übermittelt angezeigt angegeben bekannt communiqué affiché transmis renseigné identificar"
+    " identificación identificação identificazione informado fornito bekend numeru tillgänglig"
     " identificada identidad disponibile identificato identità disponível identidade nicht non não pas niet beschikbaar"
 )
 """They say nothing by themselves: "Caller ID Blocked" is a withheld number, and "Private Equity" is a name."""
-_ABSENCE_WORDS = _words("no not out keine kein nicht sans sem non não pas niet without")
-_ALL_WORDS = _WITHHELD_WORDS | _UNKNOWN_WORDS | _NEUTRAL_WORDS
-_WORD = re.compile(r"[^\W\d_]+")
-_JOINED_WORD = re.compile(
-    "|".join(sorted((word for word in _ALL_WORDS - {"non"} if len(word) > 1), key=len, reverse=True))
+_ABSENCE_WORDS = _words("no not out keine kein nicht ohne sans sin sem non não nessun nessuno pas niet brak ej without")
+_TECHNICAL_WORDS = _words(
+    "coverage network service services interworking data cnam lookup address information info subscriber"
+    " carrier trunk exchange system sent netz"
 )
-"""Of a text without blanks, such as `PrivateNumber`. "non" would take a letter of `nonumber`."""
-_NOT_AVAILABLE = re.compile(r"\bn ?/ ?a\b")
+"""They are neutral beside a word of absence: "Coverage Unavailable" is no name, and "Secret Service" is one."""
+_ALL_WORDS = _WITHHELD_WORDS | _UNKNOWN_WORDS | _NEUTRAL_WORDS | _ABSENCE_WORDS | _TECHNICAL_WORDS
+_TEXTS_OF_NO_NAME = frozenset(
+    map(
+        _words,
+        ("interaction with other service", "interaction with other services", "coin line", "coin line payphone",
+         "pay phone", "pay phone call", "lookup failed", "lookup error", "data error", "network error",
+         "interworking"),
+    )
+)  # fmt: skip
+"""Reasons without a number that 3GPP TS 24.229 names, and errors of name services."""
+_WITHHELD_TEXTS = frozenset(map(_words, ("reject by user", "rejected by user", "non pub", "ex directory")))
+_WORD = re.compile(r"[^\W\d_]+")
+_SHORT_WORDS = _words("non sin sem ej")
+"""No parts of a text without blanks: "non" would take a letter of `nonumber`, and names have the others."""
+_JOINED_WORD = re.compile(
+    "|".join(sorted((word for word in _ALL_WORDS - _SHORT_WORDS if len(word) > 1), key=len, reverse=True))
+)
+"""Of a text without blanks, such as `PrivateNumber`."""
+_NOT_AVAILABLE = re.compile(r"\bn ?/ ?a\b|\bn\. ?a\.")
 _QUOTED = re.compile(r'\s*"([^"]*)"\s*')
 _QUOTED_PAIR = re.compile(r"\\(.)")
-_ZEROS = re.compile(r"\+0*|0{2,}")
+_ZEROS = re.compile(r"\+0*|0+")
+_PLACEHOLDER = re.compile(r"[-+]?0|-[0-9]{1,2}|[xX]{2,}")
 """What some networks write where there is no number."""
 _PLUS_BEFORE_ZERO = re.compile(r"^\+(?=0[1-9])")
 """Of a trunk that writes it before national numbers too: no country code begins with 0."""
@@ -82,6 +106,9 @@ _NUMBER = re.compile(r"\+?[*#]*[0-9][0-9*#]*")
 MAX_E164_DIGITS = 15
 ZERO_IS_PART_OF_NUMBER = frozenset({"39", "378", "225", "241", "242"})
 """Countries without a national prefix, whose numbers may begin with 0, also behind the country code: +39 06 in Rome."""
+_NATIONAL_LENGTHS = {"1": 10, "30": 10, "34": 9, "45": 8, "47": 8, "48": 9, "351": 9, "420": 9}
+"""Digits of all national numbers of countries that dial them without a prefix, or have one that is not 0."""
+_WITHOUT_ZERO_PREFIX = frozenset({*_NATIONAL_LENGTHS, "7", "36", "52", "370", "375"})
 MIN_NATIONAL_DIGITS = 4
 """A shorter number is one of the site, though it begins with the national prefix."""
 MAX_NUMBER_LENGTH = 32
@@ -113,7 +140,7 @@ def identify(caller: Caller) -> CallerIdentity:
         name = user
     if number and _clean_number(name).lstrip("+") == number.lstrip("+"):
         name = ""
-    return CallerIdentity(number, name, not number and any(words & _WITHHELD_WORDS for words in no_names))
+    return CallerIdentity(number, name, not number and any(map(_says_withheld, no_names)))
 
 
 def sip_address(caller: Caller, realm: str | None) -> str:
@@ -136,10 +163,32 @@ def _split_address(text: str) -> tuple[str, str, str]:
     user, at, host = address.partition("@")
     if has_scheme and is_sip and not at:
         user = user if _NUMBER.fullmatch(user) else ""  # `sip:example.org` names a host and no user.
-    user = unquote(user.split(";", 1)[0].split(":", 1)[0]).strip()
+    user = unquote(_with_country(user).split(":", 1)[0]).strip()
     user, at, inner_host = user.partition("@")  # `sip:2001%40acme@proxy` of a PBX for several customers.
     host = inner_host if at else host
     return display_name, user, host.split(";", 1)[0].strip() if user else ""
+
+
+def _with_country(user: str) -> str:
+    """Return a user part without its parameters; a national number with the country code of its `phone-context`.
+
+    RFC 3966 lets a context only say where a number is valid: 911 of +1 is not +1911, and what is valid in an area or a
+    domain stays as it is.
+    """
+    number, *parameters = unquote(user).split(";")
+    contexts = [value for name, _, value in (one.partition("=") for one in parameters) if name == "phone-context"]
+    digits = _SEPARATORS.sub("", number)
+    country = re.fullmatch(r"\+([1-9][0-9]{0,2})", _SEPARATORS.sub("", contexts[0])) if contexts else None
+    if not country or not re.fullmatch("[0-9]{7,15}", digits):
+        return number
+    code = country[1]
+    if digits.startswith("0") and code in ZERO_IS_PART_OF_NUMBER:
+        return f"+{code}{digits}"
+    if re.match("0[1-9]", digits) and code not in _WITHOUT_ZERO_PREFIX:
+        return f"+{code}{digits[1:]}"
+    if code == "1" and re.fullmatch("1[2-9][0-9]{9}", digits):
+        return f"+{digits}"
+    return f"+{code}{digits}" if len(digits) == _NATIONAL_LENGTHS.get(code) else number
 
 
 def _split_name(text: str) -> tuple[str, str] | None:
@@ -159,7 +208,7 @@ def _split_name(text: str) -> tuple[str, str] | None:
 
 def _clean_number(text: str) -> str:
     plain = unicodedata.normalize("NFKC", "".join(map(_plain_sign, text))).strip(" '\"<>")
-    if is_no_number(plain):
+    if is_no_number(plain) or _PLACEHOLDER.fullmatch(plain):
         return ""
     compact = _SEPARATORS.sub("", NATIONAL_ZERO.sub(r"\1", plain))
     compact = _PLUS_BEFORE_ZERO.sub("", _DIRECT_EXTENSION.sub("", _DOUBLE_PREFIX.sub("+", compact)))
@@ -196,6 +245,8 @@ def _name_of(text: str) -> str:
 
 def _words_of_no_name(text: str) -> frozenset[str]:
     """Return the words of a text that says that there is no name or number; none if it is a name."""
+    user, at, _ = text.partition("@")
+    text = user if at and " " not in text else text  # An address of SIP: anonymous@example.org.
     if any(map(str.isdigit, text)):
         return frozenset()
     words = _WORD.findall(_NOT_AVAILABLE.sub("unavailable", unicodedata.normalize("NFC", text).lower()))
@@ -203,14 +254,21 @@ def _words_of_no_name(text: str) -> frozenset[str]:
         parts = _JOINED_WORD.findall(words[0])
         words = parts if "".join(parts) == words[0] else words
     found = frozenset(words)
-    is_absence = len(words) > 1 and bool(found & _ABSENCE_WORDS)
-    return found if found <= _ALL_WORDS and (found & (_WITHHELD_WORDS | _UNKNOWN_WORDS) or is_absence) else frozenset()
+    if found in _TEXTS_OF_NO_NAME or found in _WITHHELD_TEXTS:
+        return found
+    is_absence = bool(found & _UNKNOWN_WORDS) or bool(found & _ABSENCE_WORDS and found - _ABSENCE_WORDS)
+    is_withheld = bool(found & _WITHHELD_WORDS) and not found & _TECHNICAL_WORDS
+    return found if found <= _ALL_WORDS and (is_absence or is_withheld) else frozenset()
+
+
+def _says_withheld(words: frozenset[str]) -> bool:
+    return bool(words & _WITHHELD_WORDS) or words in _WITHHELD_TEXTS
 
 
 def _is_no_name(text: str) -> bool:
     """Return whether a text is words for no name, or only signs."""
     is_sign = not any(map(str.isalnum, text)) or bool(_ZEROS.fullmatch(_SEPARATORS.sub("", text)))
-    return is_sign or text in _SPECIAL_EXTENSIONS or bool(_words_of_no_name(text))
+    return is_sign or bool(_PLACEHOLDER.fullmatch(text)) or text in _SPECIAL_EXTENSIONS or bool(_words_of_no_name(text))
 
 
 DialForm = Literal["received", "plus", "international", "national"]

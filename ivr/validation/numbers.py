@@ -16,8 +16,8 @@ _DOTS_OR_SLASHES = re.compile(r"(?=[^./]*[./])[^A-Za-z*#_]*")
 """Looks ahead, as the number of a telephone does: a long text that is none would be tried from each of its signs."""
 MIN_TELEPHONE_DIGITS = 7
 """Digits that make a number with dots or slashes a telephone number, as in 030.1234567; fewer: 1.5, or 1/2."""
-_EIGHT_DIGITS_IN_PAIRS = re.compile(r"[2-9][0-9](\.[0-9]{2}){3}")
-"""A number of Denmark or Norway; an address of a machine hardly ever has four parts of two digits."""
+_GROUPS_OF_A_NUMBER = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{2,3}\.[0-9]{2}\.[0-9]{2}")
+"""As numbers of Denmark, Norway, Switzerland and Belgium are written. Addresses of machines rarely end like that."""
 _COUNTRY_CODE = re.compile(r"\+[0-9]{1,3}")
 _RANGE = re.compile(r"([0-9]+) ?[-\u2010-\u2013] ?([0-9]+)")
 NATIONAL_ZERO = re.compile(r"^((?:\+|00)[0-9 ]+)\(0\)")
@@ -94,10 +94,13 @@ def telephone_number(text: str) -> str:
 
 
 def is_no_number(text: str) -> bool:
-    """Return whether digits with dots or slashes are no telephone number: 192.168.1.10, 1.5 and 1/2."""
-    if _EIGHT_DIGITS_IN_PAIRS.fullmatch(text):
-        return False
+    """Return whether digits with dots or slashes are no telephone number: 192.168.1.10, 1.5 and 1/2.
+
+    22.123.45.67 may be either; an address of a private network is none.
+    """
     is_long = len(re.findall("[0-9]", text)) >= MIN_TELEPHONE_DIGITS
+    if is_long and _GROUPS_OF_A_NUMBER.fullmatch(text):
+        return is_ip_address(text) and ipaddress.ip_address(text).is_private
     return is_ip_address(text) or (_DOTS_OR_SLASHES.fullmatch(text) is not None and not is_long)
 
 

@@ -33,6 +33,23 @@ ALL_FORMS: tuple[DialForm, ...] = ("received", "plus", "international", "nationa
         ("sip:+4930123456;npdi@example.org", "+4930123456"),
         ("tel:+49-30-123456", "+4930123456"),
         ("tel:123456;phone-context=+4930", "123456"),
+        ("tel:030-123456;phone-context=+49", "+4930123456"),
+        ("<tel:030123456;isub=1;phone-context=+49>", "+4930123456"),
+        ("sip:030-123456;phone-context=+49@example.org;user=phone", "+4930123456"),
+        ("sip:030123456;phone-context=%2B49@example.org", "+4930123456"),
+        ("tel:0212345678;phone-context=+39", "+390212345678"),
+        ("tel:12123456;phone-context=+45", "+4512123456"),
+        ("tel:212-555-0100;phone-context=+1", "+12125550100"),
+        ("tel:1-212-555-0100;phone-context=+1", "+12125550100"),
+        ("tel:911;phone-context=+1", "911"),
+        ("tel:0110;phone-context=+49", "0110"),
+        ("tel:863-1234;phone-context=+1-914-555", "8631234"),
+        ("tel:12345678;phone-context=+49", "12345678"),
+        ("tel:0049-30-123456;phone-context=+49", "004930123456"),
+        ("tel:06-1-234-5678;phone-context=+36", "0612345678"),
+        ("tel:7042;phone-context=example.com", "7042"),
+        ("tel:+49-30-123456;phone-context=+1", "+4930123456"),
+        ("22.123.45.67", "221234567"),
         ("<sip:2001@example.org>", "2001"),
         ('"Bob" <2001>', "2001"),
         ('"Bob \\"B\\" Smith" <sip:2001@example.org>', "2001"),
@@ -72,7 +89,8 @@ def test_number_is_found_in_every_form(text: str, number: str) -> None:
      "PrivateNumber", "Number withheld by caller", "Appel masqué", "numer zastrzeżony", "CLIR", "Unterdru\u0308ckt",
      "Anonymer Anrufer", "Geheime Nummer", "Identité masquée", "Incognito", "Número anónimo", "Caller identity hidden",
      "gizli numara", "номер скрыт", "非通知", "발신번호표시제한", "محجوب", "חסוי", "απόκρυψη", "skryté číslo",
-     "rejtett szám"],
+     "rejtett szám", "Undisclosed", "NONPUBLISHED", "Non Pub", "Reject by user", "Presentation restricted",
+     "Anzeige unterdrückt", "número restrito", "Confidencial", "anonymous@localhost"],
 )  # fmt: skip
 def test_withheld_number_is_neither_number_nor_name(text: str) -> None:
     identity = identify(Caller(text, "Anonymous"))
@@ -115,6 +133,11 @@ def test_withheld_number_is_neither_number_nor_name(text: str) -> None:
             "00-00",
             "+0000000",
             "000",
+            "0",
+            "+0",
+            "-1",
+            "--",
+            "XXXX",
             "***",
             "N / A",
             '"" <sip:@example.org>',
@@ -126,6 +149,32 @@ def test_withheld_number_is_neither_number_nor_name(text: str) -> None:
 def test_unknown_caller_has_neither_number_nor_name(text: str) -> None:
     identity = identify(Caller(text, ""))
     assert (identity.number, identity.name, identity.is_withheld) == ("", "", False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Coverage Unavailable", "NAME NOT FOUND", "No Data", "NO DATA SENT", "DATA UNAVAILABLE", "CNAM Unavailable",
+     "Lookup failed", "Network Error", "Service Unavailable", "Interworking", "Interaction with other service",
+     "Coin line/payphone", "PAY PHONE CALL", "Not Disclosed", "Presentation not allowed", "asserted", "n.a.", "0", "-1",
+     "Not Known", "Unrecognized", "Temporarily Unavailable", "Subscriber Unavailable", "Info not available",
+     "Not assigned", "ohne Rufnummer", "Rufnummer nicht übermittelt", "Kein Netz", "Non communiqué", "Sin número",
+     "Nessun numero", "Sem identificação", "anonymous@example.org", "Out-Of-Area", "[Restricted]"],
+)  # fmt: skip
+def test_words_of_carriers_are_no_name_beside_a_number(text: str) -> None:
+    """What name services send where they know no name, what 3GPP TS 24.229 names, and other languages."""
+    identity = identify(Caller("+4930123456", text))
+    assert (identity.number, identity.name) == ("+4930123456", "")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Mr. Private", "Anna Unknown", "Secret Service", "Private Network", "Coverage Inc", "Data AG", "Nono", "Dr. No",
+     "No Doubt", "Sin Park", "Wei Sin", "Na Li", "Herr Bekannt", "Anna Bekannt", "Nessun Dorma", "Carrier", "Service",
+     "Hidden Data", "Line Hansen", "Ohne Filter", "Mia XX", "unknown.artist@example.org", "Private Pike"],
+)  # fmt: skip
+def test_name_of_a_person_with_such_a_word_is_a_name(name: str) -> None:
+    assert identify(Caller("+4930123456", name)).name == name
+    assert identify(Caller("", name)).name == name
 
 
 @pytest.mark.parametrize(

@@ -541,11 +541,21 @@ def test_dot_or_slash_is_a_separator_in_a_telephone_number(text: str) -> None:
     assert numbers.extension(text) == "0301234567"
 
 
-@pytest.mark.parametrize("text", ["20.12.34.56", "98.76.54.32"])
+@pytest.mark.parametrize(
+    "text", ["20.12.34.56", "98.76.54.32", "22.123.45.67", "2.123.45.67", "79.123.45.67", "131.12.34.56"]
+)
 def test_eight_digits_in_pairs_are_no_address_of_a_machine(text: str) -> None:
-    """As numbers are written in Denmark and Norway. An address has other parts, or begins as private networks do."""
+    """As numbers are written in several countries. An address has other parts, or begins as private networks do."""
     assert numbers.telephone_number(text) == identify(Caller(text, "")).number == text.replace(".", "")
-    for address in ("10.12.34.56", "20.12.34.5", "192.168.10.10"):
+    for address in (
+        "10.12.34.56",
+        "20.12.34.5",
+        "192.168.10.10",
+        "172.16.10.20",
+        "127.10.10.10",
+        "93.184.216.34",
+        "8.8.8.8",
+    ):
         with pytest.raises(BadInput):
             numbers.telephone_number(address)
         assert not identify(Caller(address, "")).number
