@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.asterisk.conftest import PhoneUser, RecognisedCall, wait_until
+from tests.asterisk.test_fallback_recordings import SpareService, claim_spare
 from tests.lab.asterisk_config import FIRST_STATUS_EXTENSION, STATUS_PROMPTS
+from tests.lab.lab import SOUNDS, LabInfo
 from tests.lab.sip_phone import Clip
 from tests.lab.sip_phone.speech import speech
 
@@ -74,6 +78,29 @@ async def test_generic_greeting_can_be_anonymous(alice: PhoneUser, bob: PhoneUse
         bob, alice, "greeting/nobody-available", "tone/beep", use_person_not_available=True, skip_instructions=True
     )
     await call.hang_up()
+
+
+async def test_missing_clips_of_the_greeting_cost_these_clips_and_never_the_beep(
+    alice: PhoneUser, bob: PhoneUser, lab: LabInfo
+) -> None:
+    """Of a site's own recordings, one within a sentence and one that is a sentence are missing."""
+    sounds = Path(lab.folder) / "inbox" / f"sounds-{alice.name}"
+    shutil.copytree(SOUNDS / "en", sounds / "en")
+    for clip in ("person-at", "leave-a-message"):
+        (sounds / "en" / "greeting" / f"{clip}.ulaw").unlink()
+    spare = SpareService(lab, claim_spare(lab), IVR_SOUNDS__FOLDER=str(sounds))
+    try:
+        alice.create_user_and_box(admin=spare.admin)
+        call = await bob.dial(spare.dial_prefix + alice.number)
+        await call.expect(*spelled_name_prompts(alice), "greeting/is-not-available")
+        await call.expect("tone/beep", whole=True)
+        await call.say(speech(int(bob.number) + 77_000, 3000))
+        await call.hang_up()
+        await wait_until(lambda: len(alice.messages()) == 1)
+        heard = {found.name for found in await call.call.transcript()}
+        assert not {"greeting/person-at", "greeting/leave-a-message"} & heard
+    finally:
+        spare.close()
 
 
 async def test_hangup_during_greeting_leaves_no_message(alice: PhoneUser, bob: PhoneUser) -> None:
