@@ -16,6 +16,7 @@ from ivr.validation.fields import (
     WebUrl,
     at_most,
     bounded,
+    holds_text,
     is_stored,
     is_switch_for_number,
     split_items,
@@ -44,6 +45,8 @@ class SettingsDocument(BaseModel):
     def _require_plain_value(cls, value: Any, info: ValidationInfo) -> Any:
         if not is_stored(info) and info.field_name and is_switch_for_number(cls, info.field_name, value):
             raise PydanticCustomError("switch_for_number", NO_NUMBER)
+        if isinstance(value, str) and not is_stored(info) and info.field_name and not holds_text(cls, info.field_name):
+            value = value.strip()
         return bounded(value, info)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from ivr.imports.system import SourceMailbox
 from ivr.mailbox.pin_strength import MAX_PIN_LENGTH, find_weakness
@@ -13,6 +15,7 @@ from ivr.provisioning.people import GENERATE_PIN
 FIXED_PASSWORD = "-"
 """In front of a password that its owner may not change."""
 Warn = Callable[[str], None]
+_WHOLE_NUMBER = TypeAdapter(int)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ def _pin(box: SourceMailbox, rules: PinRules, fields: dict[str, Any], warn: Warn
         warn("it has no password: there it may be open to everybody, here only its owner's own phone opens it")
         fields.pop("pin_changeable", None)
         return None
-    shortest = int(fields.get("min_pin_length") or rules.min_length)
+    shortest = _min_pin_length(fields) or rules.min_length
     if len(_digits_of(password)) < shortest:
         fields.pop("pin_changeable", None)
         if rules.short == "none":
@@ -66,10 +69,15 @@ def _pin(box: SourceMailbox, rules: PinRules, fields: dict[str, Any], warn: Warn
 
 
 def _leave_out_min_pin_length(fields: dict[str, Any], longest: int, warn: Warn) -> None:
-    shortest = fields.get("min_pin_length")
-    if shortest and int(shortest) > longest:
+    shortest = _min_pin_length(fields)
+    if shortest > longest:
         warn(f"min_pin_length {shortest} exceeds max_pin_length {longest} of the account: it is left out")
         del fields["min_pin_length"]
+
+
+def _min_pin_length(fields: Mapping[str, Any]) -> int:
+    """Return the setting as it will be stored, from a number or any text that is accepted for one; 0: none."""
+    return _WHOLE_NUMBER.validate_python(fields.get("min_pin_length") or 0)
 
 
 def _digits_of(password: str) -> str:

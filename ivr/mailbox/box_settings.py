@@ -337,6 +337,9 @@ def _violation(error_type: str, context: dict[str, Any], default_message: str) -
             return "type", {"message": 'Value must be an object: write its keys, as in {"key": "value"}'}
         case "list_type" | "tuple_type":
             return "type", {"message": "Value must be a list: write its items with commas between them, as in a,b"}
+        case "too_short":
+            message = f"Value must have at least {context['min_length']} item: write the items with commas between them"
+            return "minItems", {"message": message, "target": context["min_length"]}
         case "int_parsing" | "int_type" | "int_from_float":
             return "type", {"message": "Value must be an integer: write its digits alone, as in 10"}
         case "int_parsing_size":

@@ -103,6 +103,12 @@ def _holds_numbers(model: type[BaseModel], name: str) -> bool:
     return int in types and bool not in types
 
 
+@cache
+def holds_text(model: type[BaseModel], name: str) -> bool:
+    """Return whether blanks around a text in a field are part of it: not in numbers, switches and words of a list."""
+    return name not in model.model_fields or str in _types_in(model.model_fields[name].annotation)
+
+
 def _types_in(annotation: Any) -> set[Any]:
     return {annotation}.union(*map(_types_in, get_args(annotation))) if isinstance(annotation, Hashable) else set()
 

@@ -8,11 +8,14 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from ivr.errors import BadInput
-from ivr.validation.text import has_control_characters, has_invisible_characters, to_single_line
+from ivr.validation.text import has_control_characters, has_invisible_characters, without_control_characters
 
 MAX_NAME_LENGTH = 128
 MAX_LANGUAGE_LENGTH = 35
 """Of a tag with language, script, region and variants (RFC 5646)."""
+
+MAX_SHORT_CODE = 2
+"""Letters of a code of ISO 639-1."""
 
 _REALM = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,78}[A-Za-z0-9])?")
 _ENDPOINT = re.compile(r"[A-Za-z0-9_.+*#!-]{1,40}")
@@ -21,8 +24,12 @@ _MEDIA_ID = re.compile(r"[A-Za-z0-9_-]{32}")
 
 
 def language_code(text: str) -> str:
-    """Return the code of a language that exists, such as en or de-AT. Raises `BadInput`."""
+    """Return the code of a language that exists, such as en or de-AT. Raises `BadInput`.
+
+    A code of three letters is replaced by that of two, by which prompts and mails are found: deu by de.
+    """
     from babel import Locale, UnknownLocaleError  # Calls do not need it.
+    from babel.core import get_global
 
     code = text.strip()
     try:
@@ -32,7 +39,9 @@ def language_code(text: str) -> str:
     except (ValueError, UnknownLocaleError) as error:
         shown = text[:MAX_NAME_LENGTH]
         raise BadInput(f"{shown!r} is not a language: write its code, such as en, de or pt-BR") from error
-    return code
+    language = re.split("[-_]", code)[0]
+    shorter = get_global("language_aliases").get(language.lower(), "") if len(language) > MAX_SHORT_CODE else ""
+    return f"{shorter}{code[len(language) :]}" if shorter else code
 
 
 def realm(text: str) -> str:
@@ -102,8 +111,8 @@ def person_name(text: str) -> str:
 
 
 def to_person_name(full_name: str) -> str:
-    """Return a name of another system as that of a person; "" if nothing is left."""
-    return to_single_line(full_name)[:MAX_NAME_LENGTH].strip()
+    """Return a name of another system as that of a person, with the joiners of its script; "" if nothing is left."""
+    return without_control_characters(full_name)[:MAX_NAME_LENGTH].strip()
 
 
 def to_box_name(full_name: str, number: str) -> str:

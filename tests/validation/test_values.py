@@ -19,7 +19,7 @@ from ivr.ami.client import validate_action
 from ivr.call.arguments import parse
 from ivr.directory.models import Account, Endpoint, User
 from ivr.errors import BadInput, InvalidFields
-from ivr.mailbox.box_settings import BoxSettings
+from ivr.mailbox.box_settings import BoxSettings, report_violations
 from ivr.mailbox.boxes import settings_from_record
 from ivr.mailbox.caller_id import identify
 from ivr.mailbox.voicemail_settings import VoicemailSettings
@@ -358,6 +358,28 @@ def test_unknown_language_is_refused(language: str) -> None:
         Account(name="a", language=language)
 
 
+@pytest.mark.parametrize(
+    ("code", "language"), [("deu", "de"), ("GER", "de"), ("eng-GB", "en-GB"), ("por_BR", "pt_BR"), ("gsw", "gsw")]
+)
+def test_language_code_of_three_letters_is_stored_as_that_of_two(code: str, language: str) -> None:
+    """English was spoken to who wrote deu, as no prompts have that name."""
+    assert User(name="a", language=code).language == BoxSettings(name="b", mailbox="1", language=code).language
+    assert names.language_code(code) == language
+
+
+def test_blanks_around_words_of_a_list_and_switches_mean_nothing() -> None:
+    """As in the cells of a table, and around numbers. In a text they are part of it."""
+    document = {"clock": " 24h ", "skip_greeting": "off ", "media_extension": "wav ", "mail_subject": " New "}
+    box = BoxSettings.model_validate({"name": "b", "mailbox": "1", **document})
+    assert (box.clock, box.skip_greeting, box.media_extension, box.mail_subject) == ("24h", False, "wav", " New ")
+    assert User(name="a", settings={"vm_to_email_enabled": "no "}).settings == {"vm_to_email_enabled": False}
+
+
+def test_list_without_members_is_refused_with_how_to_write_it() -> None:
+    with pytest.raises(InvalidFields, match="write the items with commas between them"), report_violations():
+        BoxSettings.model_validate({"name": "b", "mailbox": "1", "distribution_lists": {"800": ""}})
+
+
 @pytest.mark.parametrize("url", ["https://crm.example/hook?x=1", "http://localhost:8080/", "http://[::1]/x"])
 def test_webhook_url_is_accepted(url: str) -> None:
     assert Account(name="a", settings={"webhook": {"url": url}}).settings["webhook"]["url"] == url
@@ -572,7 +594,8 @@ def test_name_has_no_invisible_characters(mark: str) -> None:
     "name", ["\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\U0001f469\u200d\U0001f467", "\u2764\ufe0f"]
 )
 def test_name_may_have_joiners(name: str) -> None:
-    assert names.box_name(name) == name
+    """Also one that comes from another system: a blank would divide the word, and a family of emoji."""
+    assert names.box_name(name) == names.to_box_name(name, "1") == names.to_person_name(name) == name
 
 
 @pytest.mark.parametrize(

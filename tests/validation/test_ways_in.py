@@ -432,6 +432,17 @@ async def test_limits_of_pins_that_contradict_each_other_cost_no_mailbox(
     assert "min_pin_length 12" in " ".join(note.text for note in reports["1003@acme"].notes)
 
 
+@pytest.mark.parametrize("written", ["5.0", " 5 ", "05", "+5", 5.0])
+async def test_pin_length_of_another_system_is_read_as_the_setting_is(app: AppFixture, written: object) -> None:
+    """The import ended at a text that the setting accepts and that is no number of Python."""
+    defined = DefinedMailbox("1234", "acme", "83910", fields={"min_pin_length": written})
+    mapped = map_box(defined, VoicemailConf(), "demo", PinRules("new", "keep", min_length=4, max_length=6))
+    plan = await plan_of(app, PeopleFile(rows=[mapped.row]))
+    assert plan.errors == []
+    assert [box.settings["min_pin_length"] for box in plan.new_boxes.values()] == [5]
+    assert mapped.clear_pin == "83910"
+
+
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     pin=st.from_regex(r"[0-9]{3,7}", fullmatch=True)
