@@ -71,11 +71,21 @@ _ALL_WORDS = _WITHHELD_WORDS | _UNKNOWN_WORDS | _NEUTRAL_WORDS | _ABSENCE_WORDS 
 _TEXTS_OF_NO_NAME = frozenset(
     map(
         _words,
-        ("interaction with other service", "interaction with other services", "coin line", "coin line payphone",
-         "pay phone", "pay phone call", "lookup failed", "lookup error", "data error", "network error",
-         "interworking"),
+        (
+            "interaction with other service",
+            "interaction with other services",
+            "interworking",
+            "coin line",
+            "coin line payphone",
+            "pay phone",
+            "pay phone call",
+            "lookup failed",
+            "lookup error",
+            "data error",
+            "network error",
+        ),
     )
-)  # fmt: skip
+)
 """Reasons without a number that 3GPP TS 24.229 names, and errors of name services."""
 _WITHHELD_TEXTS = frozenset(map(_words, ("reject by user", "rejected by user", "non pub", "ex directory")))
 _WORD = re.compile(r"[^\W\d_]+")
