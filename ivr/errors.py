@@ -102,6 +102,7 @@ class BadInput(IvrError):
 
 NOT_ENUMERATED = "Value not found in enumerated list of values"
 """Kazoo's words for a value that is none of a few. The `target` of the violation names these."""
+TOO_FEW_ITEMS = "Value must have at least 1 item: write the items with commas between them"
 
 
 class InvalidFields(BadInput):

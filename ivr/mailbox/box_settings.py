@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from ivr.directory.settings import NotifySettings, SettingsDocument
-from ivr.errors import NOT_ENUMERATED, BadInput, InvalidFields
+from ivr.errors import NOT_ENUMERATED, TOO_FEW_ITEMS, BadInput, InvalidFields
 from ivr.mailbox.pin_strength import MAX_PIN_LENGTH, MIN_PIN_LENGTH
 from ivr.validation import names
 from ivr.validation.fields import (
@@ -323,10 +323,7 @@ def _violation(error_type: str, context: dict[str, Any], default_message: str) -
             n = context["max_length"]
             return "maxLength", {"message": f"String must not be more than {n} characters", "target": n}
         case "literal_error" | "enum":
-            return "enum", {
-                "message": NOT_ENUMERATED,
-                "target": context.get("expected"),
-            }
+            return "enum", {"message": NOT_ENUMERATED, "target": context.get("expected")}
         case "greater_than_equal":
             return "minimum", {"message": f"Value must be at least {context['ge']}", "target": context["ge"]}
         case "less_than_equal":
@@ -338,8 +335,7 @@ def _violation(error_type: str, context: dict[str, Any], default_message: str) -
         case "list_type" | "tuple_type":
             return "type", {"message": "Value must be a list: write its items with commas between them, as in a,b"}
         case "too_short":
-            message = f"Value must have at least {context['min_length']} item: write the items with commas between them"
-            return "minItems", {"message": message, "target": context["min_length"]}
+            return "minItems", {"message": TOO_FEW_ITEMS, "target": context["min_length"]}
         case "int_parsing" | "int_type" | "int_from_float":
             return "type", {"message": "Value must be an integer: write its digits alone, as in 10"}
         case "int_parsing_size":
