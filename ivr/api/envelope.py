@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +20,8 @@ from ivr.errors import Conflict, PreconditionFailed
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import Message
 
+MAX_INDENTED_BYTES = 1_000_000
+"""A longer response is not indented for people to read: it would keep calls waiting."""
 CHANGED_MEANWHILE = "another client changed it meanwhile: read it again"
 
 
@@ -35,6 +37,14 @@ def render_data(data: Any) -> RenderedData:
     """Return data as JSON with a revision that changes with it."""
     data_json = to_json(data)
     return RenderedData(data_json, hashlib.sha256(data_json).hexdigest()[:32])
+
+
+def join_lists(lists: Sequence[RenderedData]) -> RenderedData:
+    """Return lists as one. Its revision changes with each of theirs."""
+    revisions = "".join(one.revision for one in lists).encode()
+    return RenderedData(
+        b"[" + b",".join(one.json[1:-1] for one in lists) + b"]", hashlib.sha256(revisions).hexdigest()[:32]
+    )
 
 
 def success(
@@ -182,14 +192,14 @@ def _json_response(request: Request, content: Any, status: int, headers: Mapping
     if request.scope["query_string"]:
         wanted = request.query_params.get("pretty_print", wanted)
     body = to_json(content)
-    if BOOLEAN_WORDS.get(wanted.lower()):
-        body = json.dumps(json.loads(body), indent=2).encode() + b"\n"
+    if BOOLEAN_WORDS.get(wanted.lower()) and len(body) <= MAX_INDENTED_BYTES:
+        body = to_json(json.loads(body), indented=True) + b"\n"
     return Response(body, status, dict(headers), "application/json")
 
 
-def to_json(content: Any) -> bytes:
+def to_json(content: Any, *, indented: bool = False) -> bytes:
     """Return JSON. Clients may store integers of any size in a box, and orjson refuses those beyond 64 bits."""
     try:
-        return orjson.dumps(content)
+        return orjson.dumps(content, option=orjson.OPT_INDENT_2 if indented else None)
     except TypeError:
-        return json.dumps(content).encode()
+        return json.dumps(content, indent=2 if indented else None).encode()

@@ -14,9 +14,9 @@ from starlette.responses import Response
 
 from ivr.api.audio_links import MEDIA_LINK_LIFETIME_S, audio_path, media_path
 from ivr.api.auth import Principal
-from ivr.api.envelope import RenderedData, render_data, success
+from ivr.api.envelope import RenderedData, join_lists, render_data, success
 from ivr.api.filters import no_array, unknown_key, value_at_path
-from ivr.api.query import ListQuery, encode_page_key
+from ivr.api.query import MAX_PAGE_SIZE, ListQuery, encode_page_key
 from ivr.directory.models import Account, User
 from ivr.errors import InvalidPage, PageRequired
 from ivr.mailbox.box_settings import LIST_KEYS, BoxSettings
@@ -303,7 +303,11 @@ async def _page_response(request: Request, principal: Principal, query: ListQuer
         raise InvalidPage("invalid start key: it belongs to another list")
     if not query.paginate:
         rows = await _fetch_all(source.fetch, query.start_key, principal.services.limits.max_unpaged_rows)
-        return success(request, [source.serialize(row) for row in rows], is_cacheable=not query.wants_links)
+        parts: list[RenderedData] = []
+        for start in range(0, len(rows), MAX_PAGE_SIZE):
+            parts.append(render_data([source.serialize(row) for row in rows[start : start + MAX_PAGE_SIZE]]))
+            await asyncio.sleep(0)  # Calls go first.
+        return success(request, join_lists(parts), is_cacheable=not query.wants_links)
 
     async def render_page() -> tuple[RenderedData, dict[str, Any]]:
         page = await source.fetch(query.start_key, query.page_size)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ivr.api import messages, request_body, serializers
+from ivr.api import envelope, messages, request_body, serializers
 from ivr.errors import IvrError, NotFound
 from ivr.mailbox.bulk import BulkOperations, BulkResult
 from ivr.storage.records import Folder, Message
@@ -145,6 +145,32 @@ async def test_long_bulk_request_is_parsed_and_answered_in_steps_that_calls_go_b
     assert len((await done)["data"]["failed"]) == 10_000
     assert [step for step in steps if step != "a call"] == ["parse_body", "parse_ids", "render_data", "success"]
     assert steps[1::2] == ["a call"] * (len(steps) // 2), "between any two of them"
+
+
+async def test_long_list_without_pages_is_rendered_in_steps_that_calls_go_between(
+    rest: RestClient, app: AppFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = await app.create_box()
+    messages_of_box = [await app.create_message(box) for _ in range(5)]
+    pages = (await rest.request_ok("GET", f"/{box.id}/messages"))["data"]
+    steps: list[str] = []
+    monkeypatch.setattr(serializers, "MAX_PAGE_SIZE", 2)
+    for name in ("render_data", "join_lists"):
+        monkeypatch.setattr(serializers, name, _noting(steps, name, getattr(serializers, name)))
+    done = asyncio.create_task(rest.request("GET", f"/{box.id}/messages?paginate=false"))
+    while not done.done():
+        await asyncio.sleep(0)
+        if steps and steps[-1] != "a call":
+            steps.append("a call")
+    response = await done
+    assert steps == ["render_data", "a call"] * 3 + ["join_lists", "a call"]
+    assert (response.json()["data"], len(pages)) == (pages, len(messages_of_box))
+    unchanged = {"If-None-Match": response.headers["ETag"]}
+    assert (await rest.request("GET", f"/{box.id}/messages?paginate=false", headers=unchanged)).status_code == 304
+    await app.create_message(box)
+    assert (await rest.request("GET", f"/{box.id}/messages?paginate=false", headers=unchanged)).status_code == 200
+    monkeypatch.setattr(envelope, "MAX_INDENTED_BYTES", 100)
+    assert "\n" not in (await rest.request("GET", f"/{box.id}/messages?pretty_print=true")).text
 
 
 def _noting(steps: list[str], name: str, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -385,6 +385,7 @@ async def test_box_has_subject_and_text_of_its_own(
         "{{ 9 ** 9 ** 9 }}",
         "{{ 'x' * 10 ** 10 }}",
         "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+        "{{ [" + "a, " * 1500 + "] }}",
         "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
         "{{ voicemail.name.center(10 ** 9) }}",
         "{{ voicemail.name | center(1000000000) }}",
