@@ -315,6 +315,17 @@ async def test_list_takes_few_filters_and_parameters(rest: RestClient, name: str
     await rest.request_ok("GET", f"/{box_id}/messages?" + "&".join(["filter_folder=new"] * 20))
 
 
+@pytest.mark.parametrize("path", ["/v2/unknown", "/v2/user_auth", "/docs"])
+async def test_query_of_thousands_of_parameters_is_not_parsed(
+    api_url: str, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("starlette.requests.QueryParams", None)  # Whatever looks at a parameter fails.
+    async with httpx.AsyncClient() as stranger:
+        response = await stranger.post(f"{api_url}{path}?{'verb=GET&' * 250}", content=b"")
+    assert (response.status_code, response.json()["message"]) == (400, "invalid_request")
+    assert "250 parameters" in response.json()["data"]["message"]
+
+
 async def test_bulk_request_names_at_most_ten_thousand_messages(rest: RestClient, app: AppFixture) -> None:
     box = await app.create_box("1000", app.alice)
     ids = ["0" * 8] * 10_001
