@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ivr.audio.formats import by_name
+from ivr.directory.models import Account
 from ivr.errors import BadInput, StoreError
 from ivr.mailbox.caller_id import NumberPlan
 from ivr.retention.person_erasure import number_matcher
@@ -190,3 +191,31 @@ async def test_settings_and_calls_of_others_name_the_person_no_longer(app: AppFi
     assert any('"hunt", "extension": "erased"' in row["steps"] for row in rows)
     content = await app.container.person_erasure.find(person)
     assert (content.settings_of_others, list(content.calls_of_others)) == ({}, [])
+
+
+@pytest.mark.both_engines
+async def test_number_that_another_mailbox_has_by_now_stays_in_settings_of_others(app: AppFixture) -> None:
+    """Bob's copies and lists lost a colleague who had been given the number of somebody who left."""
+    former = await app.create_box("1000", app.alice, aliases=["1010", "1020"])
+    await app.container.boxes.delete(former)
+    await app.create_box("1010", aliases=["1000"])
+    other = await app.container.directory.create_account(Account(name="other", realm="other.example"))
+    await app.container.boxes.create(other, {"mailbox": "1020", "name": "other", "pin": "1379"})
+    lists = {"801": ["1000", "1020"], "802": ["1010"]}
+    box = await app.create_box(
+        "1001", app.bob, copy_to=["1000", "1020"], distribution_lists=lists, operator_number="1010"
+    )
+    account = app.account.model_copy(update={"settings": {"distribution_lists": {"900": ["1000", "1020"]}}})
+    app.account = await app.container.directory.update_account(account)
+    person = PersonQuery(app.account.id, app.alice.id, number_matcher(["1000", "1010"], NumberPlan("49")))
+    found = (await app.container.person_erasure.find(person)).settings_of_others
+    assert found == {
+        "1001": {"copy_to": ["1020"], "distribution_lists": {"801": ["1020"]}},
+        "": {"distribution_lists": {"900": ["1020"]}},
+    }
+    await app.container.person_erasure.erase(person)
+    left = (await app.container.boxes.get(box.id)).settings
+    assert (left.copy_to, left.distribution_lists) == (["1000"], {"801": ["1000"], "802": ["1010"]})
+    assert left.operator_number == "1010"
+    account = await app.container.directory.account(app.account.id)
+    assert account.settings["distribution_lists"] == {"900": ["1000"]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ivr.errors import NotFound
@@ -81,7 +82,7 @@ def remove_forwarder(connection: sqlite3.Connection, message: Message, now: int)
 
 def purge_rest(connection: sqlite3.Connection, query: PersonQuery, content: PersonContent, now: int) -> None:
     """Remove everything that was found but the messages."""
-    numbers = numbers_of(content.boxes)
+    in_settings, numbers = in_settings_of_others(connection, query, content.boxes)
     live = {row["channel"] for row in connection.execute("SELECT channel FROM live_calls")}
     for take in content.takes:
         if take["channel"] not in live:
@@ -95,7 +96,7 @@ def purge_rest(connection: sqlite3.Connection, query: PersonQuery, content: Pers
     for box in content.boxes:
         _empty_box(connection, box.id, now)
     for box in content.shared_boxes:
-        settings = without_person(box.settings, query, numbers)
+        settings = without_person(box.settings, in_settings, numbers)
         connection.execute(
             "UPDATE boxes SET settings = ?, owner_id = ?, revision = revision + 1, modified_at = ? WHERE id = ?",
             (json.dumps(settings), settings.get("owner_id"), now, box.id),
@@ -117,9 +118,24 @@ def other_members(settings: Mapping[str, Any], user_id: str | None) -> list[str]
     return [member for member in box_users.member_ids(settings) if member != user_id]
 
 
-def numbers_of(boxes: Iterable[BoxRecord]) -> frozenset[str]:
-    """Return the numbers and aliases of mailboxes."""
-    return frozenset(str(n) for box in boxes for n in (box.settings["mailbox"], *(box.settings.get("aliases") or ())))
+def in_settings_of_others(
+    connection: sqlite3.Connection, query: PersonQuery, boxes: Iterable[BoxRecord]
+) -> tuple[PersonQuery, frozenset[str]]:
+    """Return the person, and the numbers and aliases of the person's `boxes`, as settings of others mean them.
+
+    A number that another mailbox has by now is not among them: in settings it stands for that mailbox.
+    """
+    boxes = list(boxes)
+    numbers = {str(n) for box in boxes for n in (box.settings["mailbox"], *(box.settings.get("aliases") or ()))}
+    sql = (
+        "SELECT number FROM box_numbers JOIN boxes ON boxes.id = box_numbers.box_id WHERE box_numbers.account_id = ?"
+        " AND boxes.deleted_at IS NULL AND boxes.id NOT IN (SELECT value FROM json_each(?))"
+    )
+    ids = json.dumps([box.id for box in boxes])
+    living = {row["number"] for row in connection.execute(sql, (query.account_id, ids))}
+    is_number = query.is_number
+    person = replace(query, is_number=lambda number: number not in living and is_number(number))
+    return person, frozenset(numbers - living)
 
 
 def account_settings(connection: sqlite3.Connection, account_id: str) -> dict[str, Any]:
@@ -130,7 +146,7 @@ def account_settings(connection: sqlite3.Connection, account_id: str) -> dict[st
 
 
 def settings_of_others(
-    connection: sqlite3.Connection, query: PersonQuery, boxes: Iterable[BoxRecord], numbers: frozenset[str]
+    connection: sqlite3.Connection, boxes: Iterable[BoxRecord], query: PersonQuery, numbers: frozenset[str]
 ) -> dict[str, Any]:
     """Return what is removed from the settings of mailboxes, by number, and of the account (""), if there is any."""
     removed = {

@@ -58,7 +58,7 @@ class SqlitePersons:
 def _find(connection: sqlite3.Connection, query: PersonQuery) -> PersonContent:
     account = query.account_id
     own, shared = _boxes(connection, query)
-    box_ids, numbers = [box.id for box in own], person_removal.numbers_of(own)
+    box_ids = [box.id for box in own]
     phones = [
         EndpointRecord(**dict(row))
         for row in connection.execute(
@@ -75,7 +75,9 @@ def _find(connection: sqlite3.Connection, query: PersonQuery) -> PersonContent:
         phones=phones,
         boxes=own,
         shared_boxes=shared,
-        settings_of_others=person_removal.settings_of_others(connection, query, shared, numbers),
+        settings_of_others=person_removal.settings_of_others(
+            connection, shared, *person_removal.in_settings_of_others(connection, query, own)
+        ),
         messages=messages,
         forwarded=forwarded,
         media=_media(connection, account, box_ids),
@@ -104,8 +106,8 @@ def _boxes(connection: sqlite3.Connection, query: PersonQuery) -> tuple[list[Box
         is_own = query.user_id and row["owner_id"] == query.user_id
         is_shared = person_removal.other_members(settings, query.user_id)
         (own if is_own and not is_shared else others).append(box)
-    numbers = person_removal.numbers_of(own)
-    return own, [b for b in others if person_removal.without_person(b.settings, query, numbers) != b.settings]
+    person = person_removal.in_settings_of_others(connection, query, own)
+    return own, [b for b in others if person_removal.without_person(b.settings, *person) != b.settings]
 
 
 def _messages(connection: sqlite3.Connection, query: PersonQuery, box_ids: Sequence[str]) -> list[Message]:
