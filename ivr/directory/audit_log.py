@@ -108,16 +108,20 @@ class AuditLog:
         entries = [
             AuditEntry(int(self._clock.now()), account_id, box_id, action, subject, actor) for subject in subjects
         ]
+        self.log_stored(entries)
+        return entries
+
+    def log_stored(self, entries: Sequence[AuditEntry]) -> None:
+        """Write the lines of entries that the transaction of their change stores or has stored."""
         for entry in entries:
             log.info(
                 "audit",
-                action=str(action),
-                account=account_id,
-                box=box_id,
+                action=str(entry.action),
+                account=entry.account_id,
+                box=entry.box_id,
                 subject=entry.subject,
-                door=str(actor.door),
-                user=actor.user,
-                device=actor.device,
-                proof=actor.proof,
+                door=str(entry.actor.door),
+                user=entry.actor.user,
+                device=entry.actor.device,
+                proof=entry.actor.proof,
             )
-        return entries

@@ -14,13 +14,13 @@ from itertools import groupby
 
 import structlog
 
-from ivr.directory.audit_log import AuditedChange, AuditLog
+from ivr.directory.audit_log import AuditLog
 from ivr.directory.directory import Directory
 from ivr.errors import IvrError
 from ivr.retention.consistency_check import ConsistencyCheck
 from ivr.retention.rules import ROW_AGE_RULES, RetentionSchedule
 from ivr.storage.protocols import AudioStore, LeaseStore, MessageStore, RetentionStore
-from ivr.storage.records import Actor, AuditAction, Door, DueItem, PendingUnlink, RetentionRule
+from ivr.storage.records import Actor, AuditAction, AuditEntry, Door, DueItem, PendingUnlink, RetentionRule
 
 REMOVING_RULES = (RetentionRule.SOFT_DELETED, RetentionRule.EXPIRED)
 """Rules that remove messages for good."""
@@ -119,16 +119,11 @@ class RetentionWorker:
         tally = Counter() if tally is None else tally
         more = await self._hide_past_retention(tally)
         for rule in ROW_AGE_RULES:
-            items = await self._store.apply_rule(rule, self._schedule.cutoff(rule), self._batch_size)
+            to_entry = self._to_entry if rule in DELETING_RULES else None
+            items = await self._store.apply_rule(rule, self._schedule.cutoff(rule), self._batch_size, to_entry)
             _log_applied(rule, items)
-            if rule in DELETING_RULES and items:
-                changes = [
-                    AuditedChange(
-                        AuditAction.DELETED, one.account_id, one.box_id, "" if one.id == one.box_id else one.id
-                    )
-                    for one in items
-                ]
-                await self._audit_log.record_all(Actor(Door.SERVICE, "", RETENTION_DEVICE, rule.value), changes)
+            if to_entry:
+                self._audit_log.log_stored([to_entry(item) for item in items])
             tally[rule.value] += len(items)
             more |= len(items) == self._batch_size
             self._has_words_to_purge |= bool(items) and rule in REMOVING_RULES
@@ -138,6 +133,12 @@ class RetentionWorker:
         more |= await self._consistency_check.run_once(tally)
         self.last_run_at = int(self._schedule.clock.now())
         return more
+
+    def _to_entry(self, item: DueItem) -> AuditEntry:
+        subject = "" if item.id == item.box_id else item.id
+        actor = Actor(Door.SERVICE, "", RETENTION_DEVICE, item.rule.value)
+        now = int(self._schedule.clock.now())
+        return AuditEntry(now, item.account_id, item.box_id, AuditAction.DELETED, subject, actor)
 
     async def preview(self, limit: int) -> list[DueItem]:
         """What the next runs would do to the store, at most `limit` items of each rule; changes nothing."""

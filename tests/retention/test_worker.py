@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 import time
@@ -25,6 +26,7 @@ from ivr.retention.rules import ROW_AGE_RULES, RetentionSchedule
 from ivr.retention.worker import RetentionStorage, RetentionWorker
 from ivr.storage.protocols import AudioStore
 from ivr.storage.records import (
+    AuditQuery,
     Caller,
     CallRecord,
     ChangeReason,
@@ -34,6 +36,7 @@ from ivr.storage.records import (
     MediaKind,
     Message,
     RecordingPurpose,
+    RetentionRule,
     StoredMedia,
 )
 from ivr.storage.sqlite import retention as statements
@@ -125,6 +128,30 @@ async def test_message_is_purged_thirty_days_after_retention(app: AppFixture) ->
     assert not audio_path(app, message).exists()
     with pytest.raises(NotFound):
         await app.container.messages.get(box.id, message.id, 0)
+
+
+@pytest.mark.both_engines
+async def test_removal_and_its_entry_of_the_audit_log_are_one_transaction(app: AppFixture) -> None:
+    """A service that was killed between the two had removed messages without an entry."""
+    box = await app.create_box()
+    message = await app.create_message(box)
+    await app.container.messages.soft_delete(box.id, [message.id])
+    app.clock.advance(s=8 * DAY_S)
+    dying = create_worker(app)
+
+    async def die(*_: object) -> None:
+        raise asyncio.CancelledError
+
+    append, app.container.audit_store.append = app.container.audit_store.append, die  # type: ignore[method-assign]
+    with contextlib.suppress(asyncio.CancelledError):
+        await dying.run_once()
+    app.container.audit_store.append = append  # type: ignore[method-assign]
+    [entry] = await app.container.audit_store.find(AuditQuery(subject=message.id), 9)
+    assert (entry.action, entry.actor.door, entry.actor.proof) == (
+        "deleted",
+        "service",
+        RetentionRule.SOFT_DELETED.value,
+    )
 
 
 @pytest.mark.object_store

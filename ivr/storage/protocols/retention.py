@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
-from ivr.storage.records import DueItem, MediaDirectory, PendingUnlink, RetentionRule, StoredAudio
+from ivr.storage.records import AuditEntry, DueItem, MediaDirectory, PendingUnlink, RetentionRule, StoredAudio
 
 
 class RetentionStore(Protocol):
@@ -17,8 +17,13 @@ class RetentionStore(Protocol):
     async def find_due(self, rule: RetentionRule, cutoff: int, limit: int) -> list[DueItem]:
         """Return what a rule would remove, oldest first, without changing anything."""
 
-    async def apply_rule(self, rule: RetentionRule, cutoff: int, limit: int) -> list[DueItem]:
-        """Apply a rule in one transaction and return what was removed. Its files become pending unlinks."""
+    async def apply_rule(
+        self, rule: RetentionRule, cutoff: int, limit: int, to_entry: Callable[[DueItem], AuditEntry] | None
+    ) -> list[DueItem]:
+        """Apply a rule in one transaction and return what was removed. Its files become pending unlinks.
+
+        `to_entry`: the entry of the audit log about an item, stored in the same transaction; None: there is none.
+        """
 
     async def pending_unlinks(self, limit: int, *, replaced_before: int) -> list[PendingUnlink]:
         """Return what was removed and still has files; replaced audio only if it was replaced before that (Unix s)."""

@@ -9,8 +9,8 @@ from pathlib import PurePosixPath
 
 from ivr.clock import Clock
 from ivr.storage.database import Database
-from ivr.storage.records import DueItem, MediaDirectory, PendingUnlink, RetentionRule, StoredAudio
-from ivr.storage.sqlite import audit, message_rows, message_search, removal
+from ivr.storage.records import AuditEntry, DueItem, MediaDirectory, PendingUnlink, RetentionRule, StoredAudio
+from ivr.storage.sqlite import audit, audit_rows, message_rows, message_search, removal
 
 DUE_QUERIES = {
     RetentionRule.DELETED: "SELECT *, folder_changed_at AS since FROM messages"
@@ -62,14 +62,19 @@ class SqliteRetention:
             lambda c: [_due_item_from_row(rule, row) for row in _select_due(c, rule, cutoff, limit)]
         )
 
-    async def apply_rule(self, rule: RetentionRule, cutoff: int, limit: int) -> list[DueItem]:
+    async def apply_rule(
+        self, rule: RetentionRule, cutoff: int, limit: int, to_entry: Callable[[DueItem], AuditEntry] | None
+    ) -> list[DueItem]:
         if not await self.find_due(rule, cutoff, 1):
             return []  # The usual case, without a write transaction.
         now = int(self._clock.now())
 
         def apply(connection: sqlite3.Connection) -> list[DueItem]:
             rows = _select_due(connection, rule, cutoff, limit)
-            return [_due_item_from_row(rule, row) for row in rows if RULE_ACTIONS[rule](connection, row, now)]
+            items = [_due_item_from_row(rule, row) for row in rows if RULE_ACTIONS[rule](connection, row, now)]
+            if to_entry:
+                connection.executemany(audit_rows.INSERT, [audit_rows.to_values(to_entry(item)) for item in items])
+            return items
 
         return await self._database.write(apply)
 
