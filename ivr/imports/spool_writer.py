@@ -19,7 +19,7 @@ from pathlib import Path
 from ivr.audio.asterisk_recording import read_start
 from ivr.errors import InvalidAudio, StoreError
 from ivr.imports import message_fields, spool
-from ivr.storage.files import fsync
+from ivr.storage.files import fsync, naming_file
 
 LOCK = ".lock"
 MAX_LOCK_BYTES = 100
@@ -57,6 +57,9 @@ class SpoolWriter:
         """Create the folders of the mailbox, and remove what a writer that was killed has left in them."""
         for folder in (self._context, self._box, self._tmp):
             _make_folder(folder)
+        self._remove_leftovers()
+
+    def _remove_leftovers(self) -> None:
         drafts = [*self._tmp.glob(f"{DRAFT_PREFIX}*")]
         with ExitStack() as locks:
             folders = [self._box / name for name in sorted(message_fields.FOLDERS) if (self._box / name).is_dir()]
@@ -66,24 +69,38 @@ class SpoolWriter:
         for draft in drafts:
             draft.unlink()
 
+    @contextmanager
+    def _without_drafts_on_error(self) -> Iterator[None]:
+        """Context whose drafts are removed at an error: on a full disk, app_voicemail needs their room."""
+        with naming_file(self._box):
+            try:
+                yield
+            except OSError:
+                for draft in self._tmp.glob(f"{DRAFT_PREFIX}*"):
+                    if draft.lstat().st_nlink == 1:
+                        draft.unlink()
+                self._remove_leftovers()
+                raise
+
     def add(self, drafts: Sequence[SpoolDraft]) -> None:
         """Add messages of one folder behind those that are in it."""
         if not drafts:
             return
-        folder = self._box / drafts[0].folder
-        _make_folder(folder)
-        written = [(draft, self._write_draft(draft.name, draft.files)) for draft in drafts]
-        for _, files in written:  # After all were written: the first fsync then writes most of them.
-            for file in files.values():
-                fsync(file)
-        with _locked(folder):
-            number = _next_number(folder)
-            for position, (_, files) in enumerate(written):
-                _link_all(files, folder / f"msg{number + position:04d}")
-        fsync(folder)
-        for _, files in written:
-            for file in files.values():
-                file.unlink()
+        with self._without_drafts_on_error():
+            folder = self._box / drafts[0].folder
+            _make_folder(folder)
+            written = [(draft, self._write_draft(draft.name, draft.files)) for draft in drafts]
+            for _, files in written:  # After all were written: the first fsync then writes most of them.
+                for file in files.values():
+                    fsync(file)
+            with _locked(folder):
+                number = _next_number(folder)
+                for position, (_, files) in enumerate(written):
+                    _link_all(files, folder / f"msg{number + position:04d}")
+            fsync(folder)
+            for _, files in written:
+                for file in files.values():
+                    file.unlink()
 
     def move(self, message: spool.SpoolMessage, folder_name: str) -> bool:
         """Move a message to another folder, behind those that are in it. False: app_voicemail has moved it."""
@@ -105,9 +122,10 @@ class SpoolWriter:
 
     def replace_greeting(self, name: str, files: Mapping[str, bytes]) -> list[str]:
         """Put a greeting in the place of another, whose files are renamed. Return their new names."""
-        drafts = self._write_draft(name, files)
-        for file in drafts.values():
-            fsync(file)
+        with self._without_drafts_on_error():
+            drafts = self._write_draft(name, files)
+            for file in drafts.values():
+                fsync(file)
         replaced = []
         for old in sorted(self._box.glob(f"{name}.*")):
             earlier = old.with_name(f"{name}{REPLACED_SUFFIX}{old.suffix}")
@@ -146,9 +164,9 @@ def _locked(folder: Path) -> Iterator[None]:
     own = folder / f"{LOCK}-{os.getpid():08x}-ivr"
     own.unlink(missing_ok=True)
     handle = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, FILE_MODE)
-    with os.fdopen(handle, "wb") as file:
-        file.write(f"{LOCK_OWNER}{os.getpid()}\n".encode())
     try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(f"{LOCK_OWNER}{os.getpid()}\n".encode())
         _link_lock(own, lock)
     finally:
         own.unlink()

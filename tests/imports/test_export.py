@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from ivr.imports.message_text import folder_name, format_caller, format_text, un
 from ivr.imports.source import ImportOptions
 from ivr.imports.spool_writer import SpoolDraft, SpoolWriter
 from ivr.imports.verification import correlation
+from ivr.storage.files import fsync
 from ivr.storage.records import Caller, Message
 from ivr.validation.text import to_single_line
 from tests.cli.conftest import Ivr, ivr, parse_json
@@ -308,3 +310,35 @@ def test_export_writes_to_folders_of_the_spool_alone(
     words = ("export", "app-voicemail", "--conf", str(maker.conf), "--spool", str(back), "--context", context)
     assert message in demo(*words, fails=code).stderr
     assert [path.name for path in (*back.iterdir(), *tmp_path.glob("outside"))] == []
+
+
+@pytest.mark.parametrize("written", [3, 18, 22])
+def test_full_disk_of_the_spool_leaves_no_drafts_and_the_export_goes_on(
+    demo: Ivr, maker: SpoolMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    """The drafts of an export that failed kept the disk full, and app_voicemail could take no message."""
+    for voice in range(4):
+        maker.message(voice=voice)
+    maker.message("Old", voice=5)
+    maker.greeting("unavail")
+    import_all(demo, maker.conf, maker.spool)
+    back = tmp_path / "back"
+    back.mkdir()
+    count = 0
+
+    def fsync_until_full(path: Path) -> None:
+        nonlocal count
+        count += path.is_file()
+        if count > written:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(path)
+
+    with monkeypatch.context() as full:
+        full.setattr("ivr.imports.spool_writer.fsync", fsync_until_full)
+        target = ("export", "app-voicemail", "--conf", str(maker.conf), "--spool", str(back))
+        error = demo(*target, fails=1).stderr
+    assert f"ivr: {back}/default/2001: No space left on device: free some space, then run the command again" in error
+    assert [path for path in back.rglob("*") if path.name.startswith((".lock", "ivr-draft-"))] == []
+    export_all(demo, maker, back)
+    there, here = (spool.read_box(folder, "2001", "default") for folder in (back, maker.spool))
+    assert described(there) == described(here)

@@ -9,6 +9,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from ivr.precedence import background
 from ivr.storage.read_cache import ReadCache
 from ivr.storage.sqlite.database import SqliteDatabase
 from ivr.storage.sqlite.directory_changes import DirectoryChanges
+from ivr.storage.sqlite.error_translation import translate_sqlite_error
 from ivr.storage.sqlite.wal_index import WalIndex
 
 
@@ -381,3 +383,14 @@ def test_index_of_the_log_is_opened_once_by_threads_that_ask_at_once(
         thread.join()
     index.close()
     assert len(opened) == 1
+
+
+def test_full_disk_is_named_where_sqlite_says_io_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without room for the index of the write-ahead log, SQLite says that the disk has an error."""
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR | (19 << 8)  # SQLITE_IOERR_SHMSIZE
+    path = tmp_path / "ivr.db"
+    assert not isinstance(translate_sqlite_error(error, path), DiskFull)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=4096))
+    assert isinstance(translate_sqlite_error(error, path), DiskFull)
+    assert not isinstance(translate_sqlite_error(error), DiskFull)
