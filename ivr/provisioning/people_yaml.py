@@ -5,6 +5,7 @@ Scalars are read like the values of commands, not by the rules of YAML, for whic
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,7 @@ MAX_DEPTH = 10
 TEXT_LISTS = LIST_KEYS | {"endpoints"}
 ACCOUNT_KEYS = frozenset(Account.model_fields) - {"id", "revision"}
 MAX_FLOW_DEPTH = 50
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _ITEM = "-"
 """What follows the key of a list in the path of an item: an item is not split like the text of a whole list."""
 
@@ -48,7 +50,7 @@ class _Entry:
             return None
         if not isinstance(node, ScalarNode):
             raise BadInput(f"{key} is not a single value: write {key}: VALUE")
-        return node.value.strip() or None
+        return _text_of(node).strip() or None
 
     def items(self, key: str, errors: list[RowError]) -> Iterator[_Entry]:
         """Yield the mappings of a list; what is no mapping becomes an error."""
@@ -194,11 +196,16 @@ def _value(node: Node, path: list[str], depth: int = 0) -> Any:
         is_item = depth > 0 and path[0] in TEXT_LISTS
         is_quoted = node.style in ("'", '"', "|", ">")
         if is_item or (is_quoted and not holds_list(path)):
-            return node.value
-        return None if node.value in ("", "~", "null") else parse_value(path, node.value)
+            return _text_of(node)
+        return None if node.value in ("", "~", "null") else parse_value(path, _text_of(node))
     if isinstance(node, SequenceNode):
         return [_value(item, [*path, _ITEM], depth + 1) for item in node.value]
     return {key: _value(child, [*path, key], depth + 1) for key, child in _entry(node).nodes.items()}
+
+
+def _text_of(node: ScalarNode) -> str:
+    """Return a scalar; two escapes, by which JSON writes an emoji, are one character: programs write files as JSON."""
+    return _PAIR.sub(lambda pair: pair[0].encode("utf-16", "surrogatepass").decode("utf-16"), str(node.value))
 
 
 def _line(node: Node) -> int:

@@ -60,8 +60,13 @@ def to_realm(name: str, fallback: str) -> str:
 
 
 def user_name(text: str) -> str:
-    """Return the name of a user or an account without the blanks around it. Raises `BadInput`."""
+    """Return the name of a user or an account without the blanks around it. Raises `BadInput`.
+
+    A command would read one that begins with - as an option.
+    """
     name = text.strip()
+    if name.startswith("-"):
+        raise BadInput(f"{text[:MAX_NAME_LENGTH]!r} is not a name: write it without - at its beginning, as in alice")
     if not name or len(name) > MAX_NAME_LENGTH or has_control_characters(name) or not all(map(_is_in_name, name)):
         raise BadInput(
             f"{text!r} is not a name: write up to {MAX_NAME_LENGTH} letters, digits, blanks and . _ @ + -, as in alice"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from typing import Any
 
 import pytest
@@ -78,3 +79,11 @@ def test_yaml_that_contains_itself_is_bad_input_or_an_error(text: str) -> None:
 def test_line_of_a_row_is_where_it_begins() -> None:
     people = parse_csv('mailbox,box_name\n1000,"two\nlines"\n\n1001,x\n')
     assert [row.line for row in people.rows] == [2, 5]
+
+
+@pytest.mark.parametrize("name", ["\U0001f469\u200d\U0001f4bb Ann", "\U0001f1e9\U0001f1ea", "Zo\xeb"])
+def test_people_file_that_a_program_wrote_as_json_is_read_as_it_is_meant(name: str) -> None:
+    """JSON writes an emoji in two escapes, which YAML reads as two characters that cannot be stored."""
+    people = parse_yaml(json.dumps({"boxes": [{"mailbox": "1000", "name": name}]}))
+    assert people.errors == []
+    assert [row.box and row.box.fields["name"] for row in people.rows] == [name]

@@ -326,7 +326,7 @@ def test_every_full_name_becomes_the_name_of_a_user(full_name: str, number: str)
     assert not name.startswith("-")
 
 
-@pytest.mark.parametrize("name", ["", " ", "a,b", "a\nb", "a" * 129, "\u200b", "a:b"])
+@pytest.mark.parametrize("name", ["", " ", "a,b", "a\nb", "a" * 129, "\u200b", "a:b", "-x", " -"])
 def test_name_that_no_command_can_have_is_refused(name: str) -> None:
     for model in (User, Account):
         with pytest.raises(ValidationError, match="is not a name"):
