@@ -81,9 +81,8 @@ async def update(
         reject_unknown_settings(changes, Account)
     for key, value in changes.items():
         document[key] = merge_value(document.get(key), value)
-    changed = _validate(document)
     with report_violations():
-        app.settings.voicemail.validated_with(changed.settings)
+        changed = app.boxes.validated_account(_validate(document))
     if changed.webhook_url and changed.webhook_url != account.webhook_url:
         AllowedAddresses(app.settings.notifications.webhook_networks).reject_private_url(changed.webhook_url)
     updated = await app.directory.update_account(changed)

@@ -74,9 +74,9 @@ class Boxes:
         """Return the settings of the system, changed by those of an account."""
         return self._voicemail_settings.merged_with(account.settings)
 
-    def validate_account(self, account: Account) -> None:
-        """Raise `InvalidFields` or pydantic's `ValidationError` if the settings of an account cannot be used."""
-        self._voicemail_settings.validated_with(account.settings)
+    def validated_account(self, account: Account) -> Account:
+        """Return an account as it is stored. Raises as `VoicemailSettings.validated_with` if it cannot be used."""
+        return account.model_copy(update={"settings": self._voicemail_settings.stored_form(account.settings)})
 
     # -- changing ----------------------------------------------------------------------------------------------------
 

@@ -167,7 +167,7 @@ class VoicemailSettings(BaseModel):
         except ValidationError as error:
             wrong = {item["loc"][0] for item in error.errors() if item["loc"]}
         usable = {**self.model_dump(), **{name: value for name, value in overrides.items() if name not in wrong}}
-        usable["max_pin_length"] = max(int(usable[name]) for name in PIN_LENGTHS)
+        usable["max_pin_length"] = max(int(float(usable[name])) for name in PIN_LENGTHS)
         return VoicemailSettings.model_validate(usable)
 
     def unusable(self, account_settings: Mapping[str, Any]) -> dict[str, str]:
@@ -185,6 +185,11 @@ class VoicemailSettings(BaseModel):
 
     def _with(self, overrides: Mapping[str, Any]) -> VoicemailSettings:
         return VoicemailSettings.model_validate({**self.model_dump(), **overrides})
+
+    def stored_form(self, account_settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return settings of an account with the types of mailboxes' settings: 8 for `8.0`. Raises as below."""
+        values = self.validated_with(account_settings).model_dump(mode="json")
+        return {**account_settings, **{name: values[name] for name in _known(account_settings)}}
 
     def validated_with(self, account_settings: Mapping[str, Any]) -> VoicemailSettings:
         """As `merged_with`, for settings of an account that are about to be stored.

@@ -97,8 +97,7 @@ class Planner:
         for key, value in entry.fields.items():
             document[key] = merge_value(document.get(key), value)
         with report_violations():
-            account = Account.model_validate(document)
-            self._boxes.validate_account(account)
+            account = self._boxes.validated_account(Account.model_validate(document))
         if account.webhook_url and account.webhook_url != (before.webhook_url if before else None):
             self._options.webhook_addresses.reject_private_url(account.webhook_url)
         if before is None:

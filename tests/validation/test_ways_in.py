@@ -29,6 +29,7 @@ from ivr.imports.voicemail_conf import ConfMailbox, VoicemailConf
 from ivr.mailbox.boxes import to_document
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.text_values import parse_assignments
+from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.notifications.mail.subscriber import resolve_recipients
 from ivr.provisioning.people import PeopleFile
 from ivr.provisioning.people_csv import parse_csv
@@ -353,6 +354,41 @@ async def test_mailbox_of_another_system_is_imported_without_the_settings_that_d
     notes = " ".join(note.text for note in mapped.notes)
     for lost in ("did you mean Europe/Berlin", "ben@x.example", "'d@'", "_X.", "max_message_count", "interval_s"):
         assert lost in notes
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "stored"),
+    [
+        ("max_pin_length", '"8"', 8),
+        ("max_pin_length", "8.0", 8),
+        ("max_message_count", "050", 50),
+        ("should_disable_callback", "no", False),
+        ("country_code", "+49", "49"),
+        ("folder_labels", '" Work , Home"', ["Work", "Home"]),
+        ("callback_context", '" from-ivr "', "from-ivr"),
+        ("distribution_lists.800", "1001;1001", ["1001"]),
+    ],
+)
+async def test_setting_of_an_account_is_stored_in_its_type_by_command_and_people_file(
+    app: AppFixture, key: str, text: str, stored: object
+) -> None:
+    """Texts were stored as they were written, and `8.0` could end each call once another limit did not fit."""
+    value = f"{key}: {text}" if "." not in key else f"{key.split('.')[0]}: {{{key.split('.')[1]}: {text}}}"
+    plan = await plan_of(app, parse_yaml(f"accounts:\n- name: demo\n  settings:\n    {value}\n"))
+    assert plan.errors == []
+    document = parse_assignments([f"settings.{key}={text.strip(chr(34))}"])
+    by_command = app.container.boxes.validated_account(Account.model_validate({"name": "demo", **document}))
+    for account in (by_command, *plan.changed_accounts.values()):
+        found: Any = account.settings
+        for name in key.split("."):
+            found = found[name]
+        assert (found, type(found)) == (stored, type(stored))
+    assert len(plan.changed_accounts) == 1
+
+
+def test_stored_pin_length_as_a_text_does_not_end_calls_where_another_limit_does_not_fit() -> None:
+    stored = {"min_pin_length": "7.0", "max_pin_length": 6, "clock": "sundial"}
+    assert VoicemailSettings().merged_with(stored).max_pin_length == 7
 
 
 CONF_TEXTS = st.text(PRINTABLE | st.sampled_from(" \u200b\x07"), max_size=20) | st.sampled_from(["x" * 300, "", " "])
