@@ -75,7 +75,7 @@ class MwiWorker:
         self._connected_since = (0, 0.0)
         """The current connection, and the monotonic time at which it was first used."""
         self._wake_event = asyncio.Event()
-        self._claimed: Sequence[OutboxTask] = ()
+        self._claimed: list[OutboxTask] = []
         """The rows of the last claim, until it is stored that their lights are published."""
         self._busy = 0
 
@@ -129,7 +129,7 @@ class MwiWorker:
                 is_done = bool(tasks) and await self._publish(tasks, ami)
             finally:
                 self._busy = 0
-            self._claimed = ()
+            self._claimed = []
             return len(tasks) if is_done else 0
 
     async def _publish(self, tasks: Sequence[OutboxTask], ami: AmiClient) -> bool:
