@@ -260,8 +260,8 @@ class GreetingUploads:
 class GreetingCacheTiming:
     """How often a node looks for greetings, in seconds."""
 
-    new_interval_s: float = 5
-    """For those that another node has stored."""
+    new_interval_s: float = 1
+    """For those that another node has stored; one statement, which reads few rows."""
     all_interval_s: float = 3600
     """For all, so that those in the cache stay there."""
     retry_interval_s: float = 60

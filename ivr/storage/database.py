@@ -19,7 +19,7 @@ Transaction = Callable[[sqlite3.Connection], T]
 DATABASE_TIME = "CAST(strftime('%s', 'now') AS INTEGER)"
 """SQL expression: Unix seconds by the clock of the database, which all nodes share."""
 OWN_ROWS: Sequence[str] = ()
-"""For `write`: the change concerns rows that no other change reads before it writes."""
+"""For `write`: the change concerns rows that no other change reads before it writes, and adds no task that is due."""
 
 
 class Database(Protocol):
@@ -55,7 +55,7 @@ class Database(Protocol):
         """Return a value that changes with every commit, except those known to have left the directory as it was."""
 
     def change_signal(self) -> bytes:
-        """Return a value that has changed soon after a commit: at once for one of this process."""
+        """Return a value that has changed soon after a commit: at once for one of this process, but for `OWN_ROWS`."""
 
     def file_sizes(self) -> dict[str, int]:
         """Return the size in bytes of each file of the database that is on this machine."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -14,12 +15,11 @@ from ivr.directory.models import Endpoint
 from ivr.notifications.worker import OutboxRunner
 from ivr.service.background import build_workers
 from ivr.service.node_presence import NodePresence
+from ivr.storage.postgresql.connection import PostgresqlConnection
 from ivr.storage.records import FORGOTTEN_AFTER_S, TaskKind
 from tests.nodes.conftest import NewNode, age_sign
 from tests.support.app_fixture import AppFixture
 from tests.support.fake_ami_server import FakeAmiServer
-
-pytestmark = pytest.mark.both_engines
 
 
 @dataclass
@@ -58,6 +58,7 @@ async def asterisks(new_node: NewNode) -> AsyncIterator[tuple[Asterisk, Asterisk
         await asterisk.server.stop()
 
 
+@pytest.mark.both_engines
 async def test_light_is_set_at_every_asterisk(app: AppFixture, asterisks: tuple[Asterisk, Asterisk]) -> None:
     a, b = asterisks
     await app.create_message(await app.create_box(owner=app.alice))
@@ -66,6 +67,7 @@ async def test_light_is_set_at_every_asterisk(app: AppFixture, asterisks: tuple[
     assert await app.container.outbox.list_tasks() == []
 
 
+@pytest.mark.both_engines
 async def test_light_of_a_phone_is_set_at_its_own_asterisk(
     app: AppFixture, asterisks: tuple[Asterisk, Asterisk]
 ) -> None:
@@ -80,6 +82,7 @@ async def test_light_of_a_phone_is_set_at_its_own_asterisk(
     assert light == (1, 0)
 
 
+@pytest.mark.both_engines
 async def test_silent_asterisk_delays_no_other_and_gets_its_lights_when_it_returns(
     app: AppFixture, asterisks: tuple[Asterisk, Asterisk]
 ) -> None:
@@ -91,6 +94,7 @@ async def test_silent_asterisk_delays_no_other_and_gets_its_lights_when_it_retur
     assert (await b.set_lights())["1000@ivr"] == (1, 0)
 
 
+@pytest.mark.both_engines
 async def test_no_light_is_kept_for_an_asterisk_that_is_forgotten(
     app: AppFixture, asterisks: tuple[Asterisk, Asterisk]
 ) -> None:
@@ -103,3 +107,29 @@ async def test_no_light_is_kept_for_an_asterisk_that_is_forgotten(
     assert (await a.set_lights())["1000@ivr"] == (2, 0)
     assert await app.container.outbox.list_tasks() == []
     assert await NodePresence(b.node).register() is True, "it sets all its lights when it returns"
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+async def test_message_costs_each_further_node_few_statements(
+    app: AppFixture, asterisks: tuple[Asterisk, Asterisk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the light at its own Asterisk, however many nodes there are; the transactions begin and end besides."""
+    a, b = asterisks
+    box = await app.create_box(owner=app.alice)
+    await app.create_message(box)
+    for asterisk in asterisks:
+        await asterisk.set_lights()
+    await app.create_message(box)
+    await a.set_lights()
+    executed: list[str] = []
+    execute = PostgresqlConnection.execute
+
+    def record(connection: PostgresqlConnection, sql: str, values: Any = ()) -> Any:
+        executed.append(sql)
+        return execute(connection, sql, values)
+
+    monkeypatch.setattr(PostgresqlConnection, "execute", record)
+    [worker] = [one for one in b.runner.workers if TaskKind.MWI in one.kinds]
+    assert await worker.run_once()
+    assert [sql.split()[0] for sql in executed] == ["SELECT", "WITH", "SELECT", "SELECT", "SELECT", "DELETE", "UPDATE"]
+    assert b.server.mailboxes["1000@ivr"] == (2, 0)

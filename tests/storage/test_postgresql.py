@@ -232,6 +232,17 @@ async def test_lock_that_another_program_holds_is_told_and_nothing_waits_for_eve
         assert await database.write(insert("a"), boxes=OWN_ROWS) == 1
 
 
+async def test_only_changes_that_may_add_work_let_workers_look_for_it_at_once(url: str) -> None:
+    """A call changes rows of its own a dozen times; after each of them its node looked for work."""
+    with closing(PostgresqlDatabase(DatabaseUrl(url), connections=2, monotonic=lambda: 0.0)) as database:
+        before = database.change_signal()
+        await database.write(insert("a"), boxes=OWN_ROWS)
+        assert database.change_signal() == before
+        await database.write(insert("b"), boxes=["b"])
+        await database.write(insert("c"))
+        assert database.change_signal() == b"2 0"
+
+
 async def test_connections_that_the_server_ends_are_replaced(postgresql: PostgresqlServer, url: str) -> None:
     with closing(PostgresqlDatabase(DatabaseUrl(url), connections=4)) as database:
         await asyncio.gather(*(database.write(insert(f"a{n}"), boxes=OWN_ROWS) for n in range(4)))
