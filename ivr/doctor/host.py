@@ -130,8 +130,8 @@ def _with_store_command(finding: Finding, file: Path | None) -> Finding:
         command = remedy
     elif "no space left" in what:
         remedy, command = f"{remedy}; this deletes what is no longer needed", "ivr purge --yes"
-    elif "lets everybody" in what:
-        return finding  # What the store itself has to be told depends on the store.
+    elif "lets everybody" in what or " is slow (" in what:
+        return finding  # What is to be done depends on the store.
     else:
         command = edit_command(file, "audio", "access_key_id", "secret_access_key", "secret_access_key_file")
     return replace(finding, remedy=remedy, command=command, fill_in=(fill_in,) if fill_in and command else ())

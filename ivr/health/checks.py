@@ -67,7 +67,9 @@ def check_audio_store(facts: HealthFacts) -> Iterator[Finding]:
     """Check that the object store answers. Until it does, recordings wait in the folder of takes."""
     if facts.audio_error:
         what, _, remedy = facts.audio_error.rpartition(": ")
-        if "lets everybody" not in what:
+        if " is slow (" in what:
+            what += "; callers and owners wait that long for what is not in the cache"
+        elif "lets everybody" not in what:
             what += "; until then recordings wait where Asterisk has recorded them"
         yield problem("audio store", what, remedy)
 

@@ -8,10 +8,12 @@ import re
 import stat
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ivr.health.facts import MEGABYTE, HealthFacts, file_id
-from ivr.health.finding import MOUNT, RESTART, RUN_AS_ROOT, Finding, ok, problem, quoted, warning
+from ivr.health.finding import MOUNT, RESTART, RUN_AS_ROOT, Finding, Level, ok, problem, quoted, warning
+from ivr.storage.audio_cache import CACHE_FOLDER
 from ivr.storage.data_folder import STATE_MODE, state_folder
 
 _ACCOUNT_FOLDER = re.compile(r"[0-9a-f]{32}")
@@ -19,6 +21,10 @@ _ALL_RIGHTS = os.R_OK | os.W_OK | os.X_OK
 SPACE_REMEDY = (
     "see what fills it: du -xh --max-depth=2 $(stat -c %m {folder}) | sort -h | tail; delete other files, or move the"
     " data folder to a larger disk (docs/operations.md); this deletes what is no longer needed"
+)
+CACHE_REMEDY = (
+    "lower cache_mb in [audio] of ivr.toml below the size of {folder}'s disk, or see what fills it: du -xh"
+    " --max-depth=2 {folder} | sort -h | tail; until then new recordings wait where Asterisk has recorded them"
 )
 FREE_SPACE = "apt-get clean; journalctl --vacuum-size=200M; ivr purge --yes"
 
@@ -202,6 +208,14 @@ def check_disk_space(facts: HealthFacts) -> Iterator[Finding]:
     places = [path for path in (state_folder(facts.folder), takes, facts.folder) if path.is_dir()]
     for place in {_device_of(path): path for path in places}.values():
         yield from _check_space(facts, place, _space_check(facts, place), prevents_storing=True)
+    cache = (facts.node_folder or facts.folder) / CACHE_FOLDER
+    if cache.is_dir() and _device_of(cache) not in {_device_of(path) for path in places}:
+        for finding in _check_space(facts, cache, "audio cache", prevents_storing=False):
+            yield (
+                finding
+                if finding.level is Level.OK
+                else replace(finding, remedy=CACHE_REMEDY.format(folder=quoted(cache)), command="")
+            )
 
 
 def _space_check(facts: HealthFacts, place: Path) -> str:

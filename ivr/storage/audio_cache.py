@@ -16,6 +16,9 @@ from pathlib import Path
 from ivr.clock import Clock
 from ivr.storage.records.retention import MediaDirectory
 
+CACHE_FOLDER = "audio-cache"
+"""In the folder of the node."""
+
 
 @dataclass(frozen=True, slots=True)
 class AudioCacheLimits:

@@ -23,7 +23,7 @@ import structlog
 
 from ivr.clock import Clock
 from ivr.errors import DiskFull, IvrError, NotFound
-from ivr.storage.audio_cache import AudioCache, AudioCacheLimits
+from ivr.storage.audio_cache import CACHE_FOLDER, AudioCache, AudioCacheLimits
 from ivr.storage.audio_folder import (
     FILE_MODE,
     FILE_NAME_PATTERN,
@@ -40,7 +40,6 @@ from ivr.storage.object_store import LIST_CHUNK, ObjectStore
 from ivr.storage.records import StoredFile
 from ivr.storage.settings import MEGABYTE, AudioSettings
 
-CACHE_FOLDER = "audio-cache"
 MESSAGE_KEY = re.compile(r"[0-9a-f]{32}/vm/.")
 MAX_DOWNLOADS = 16
 """At a time. They have threads of their own: a slow store holds up nothing else."""

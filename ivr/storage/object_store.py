@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ LONG_TRANSFER_BYTES = 2**20
 """A larger object has more time."""
 LONG_TRANSFER_FACTOR = 12
 MAX_RETRIES = 2
+SLOW_PART = 5
+"""A store that needs more than this part of the time that is waited for it is told as slow."""
 LIST_CHUNK = 1000
 UNUSED_PREFIX = "check-of-ivr"
 UNSIGNED_SUFFIX = "-unsigned"
@@ -160,9 +163,16 @@ class ObjectStore:
                 raise StoreError(
                     f"{self._name} ignores If-None-Match: use a store that keeps objects from being replaced"
                 )
+            began_s = time.monotonic()
             if b"".join(self.chunks(key)) != content:
                 raise StoreError(f"{self._name} returns other content than was stored: use another store")
+            took_s = time.monotonic() - began_s
             self._verify_private(key)
+            if took_s > self._settings.within_s / SLOW_PART:
+                raise StoreError(
+                    f"{self._name} is slow ({took_s:.1f} s to read three bytes): look at its load and its disks, and at"
+                    " the network to it"
+                )
         finally:
             self.delete([key, key + UNSIGNED_SUFFIX])
 

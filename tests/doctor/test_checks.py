@@ -390,6 +390,11 @@ def test_object_store_without_space_is_reported_with_what_frees_some(doctor: Doc
     assert finding.command == "ivr purge --yes"
 
 
+def test_slow_object_store_is_reported_with_what_waits_for_it(doctor: DoctorFixture) -> None:
+    doctor.change_host(find_audio_error=lambda _: "s3://ivr is slow (3.0 s to read three bytes): look at its load")
+    doctor.assert_finding("callers and owners wait that long for what is not in the cache", "look at its load")
+
+
 def test_missing_ffmpeg_is_reported(doctor: DoctorFixture) -> None:
     doctor.change_host(find_program=lambda _: None)
     doctor.assert_finding("ffmpeg is not installed", "apt install ffmpeg", Level.WARNING)

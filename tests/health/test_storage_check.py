@@ -150,11 +150,11 @@ async def test_account_folder_that_is_a_file_is_not_ready_and_messages_wait_unti
     assert (await report(app)).is_ready
 
 
-@pytest.mark.parametrize("place", ["takes", "account"])
+@pytest.mark.parametrize("place", ["takes", "account", "audio-cache"])
 async def test_full_disk_of_one_folder_is_found(app: AppFixture, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Recordings in progress, or those of an account, may have a disk of their own."""
     box = await app.create_box()
-    folder = data_of(app) / (place if place == "takes" else box.account_id)
+    folder = data_of(app) / (box.account_id if place == "account" else place)
     folder.mkdir(exist_ok=True)
     folder.chmod(0o2770)
     monkeypatch.setattr("ivr.health.folders._device_of", lambda path: path == folder)
@@ -163,7 +163,8 @@ async def test_full_disk_of_one_folder_is_found(app: AppFixture, place: str, mon
     )
     [problem] = [finding for finding in run_checks(facts) if finding.what == f"0 MB free for {folder}"]
     assert problem.level is Level.PROBLEM
-    assert problem.prevents_storing is (place == "takes"), "what cannot be stored for one account stays in takes"
+    assert problem.prevents_storing is (place == "takes"), "what cannot be stored elsewhere stays in takes"
+    assert ("lower cache_mb in [audio]" in problem.remedy) is (place == "audio-cache")
 
 
 @pytest.mark.parametrize(("change", "command"), [(move_data_folder, "mount -a && "), (replace_data_folder, "")])

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path, PurePosixPath
@@ -16,9 +17,9 @@ import pytest
 from ivr.audio import wav
 from ivr.clock import SET_CLOCK
 from ivr.errors import NotFound, SettingsError, StoreError
-from ivr.storage.audio_cache import AudioCache, AudioCacheLimits
+from ivr.storage.audio_cache import CACHE_FOLDER, AudioCache, AudioCacheLimits
 from ivr.storage.audio_folder import Recordings
-from ivr.storage.audio_objects import CACHE_FOLDER, ObjectRecordings, open_object_recordings
+from ivr.storage.audio_objects import ObjectRecordings, open_object_recordings
 from ivr.storage.object_store import ObjectStore
 from ivr.storage.settings import AudioSettings
 from tests.support.app_fixture import FakeClock
@@ -366,3 +367,19 @@ def test_check_by_writing_finds_what_reading_does_not(
     with pytest.raises(StoreError, match=expected):
         node.verify(by_writing=True)
     assert s3_server.objects == {}, "the object of the check is removed"
+
+
+def test_store_that_is_slow_is_told_by_the_check_that_writes(s3_server: S3Server) -> None:
+    """It is no fault for which a service is not ready: the doctor names it."""
+
+    def read_slowly(request: BaseHTTPRequestHandler) -> bool:
+        if request.command == "GET" and "check-of-ivr/" in request.path and "list-type" not in request.path:
+            time.sleep(0.8)
+        return False
+
+    store = ObjectStore(audio_settings(s3_server.endpoint, within_s=3))
+    s3_server.fault = read_slowly
+    store.verify()
+    with pytest.raises(StoreError, match=r"is slow \([0-9.]+ s to read three bytes\): look at its load"):
+        store.verify_writing()
+    assert s3_server.objects == {}
