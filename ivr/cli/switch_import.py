@@ -54,10 +54,11 @@ async def _switch_boxes(
     accounts, spool_folder = await app.directory.accounts(), options.spool
     source = await asyncio.to_thread(read_source, system, options, accounts)
     by_key = {one.key: one for one in source.boxes}
+    importer = build_importer(app, None)
     for key in keys:
         if key not in by_key:
             raise NotFound(f"there is no box {key} in {system.place}: write it as 2001@default")
-        if await app.boxes.find_by_number(by_key[key].account.id, by_key[key].number) is None:
+        if await importer.find_mailbox(system, by_key[key]) is None:
             raise Conflict(f"box {key} was not imported yet: run 'ivr import app-voicemail --box {key}' first")
     for key in keys:
         if back:

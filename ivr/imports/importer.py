@@ -68,7 +68,7 @@ class Importer:
             await self._box_import.create(system.name, source, mapped, reports, run_id=None, now=int(self._clock.now()))
         progress = _Progress(found, on_progress)
         for box in source.boxes:
-            mailbox = await self._find_mailbox(system, box)
+            mailbox = await self.find_mailbox(system, box)
             if mailbox is None and not reports[box.key].created:
                 _note_contents_lost(reports[box.key], found[box.key])
                 continue
@@ -140,7 +140,7 @@ class Importer:
         report: BoxReport,
     ) -> ImportTarget | None:
         """Import greetings and messages of a mailbox; return where they go, or None if there is no such mailbox."""
-        mailbox = await self._find_mailbox(system, box)
+        mailbox = await self.find_mailbox(system, box)
         if mailbox is None:
             _note_contents_lost(report, found)
             return None
@@ -236,7 +236,7 @@ class Importer:
         runs = [run.id for run in await self._store.list_runs() if _origin_of(run) == dict(options.origin)]
         for box in source.boxes:
             mailbox = await self._boxes.find_by_number(box.account.id, box.number)
-            if mailbox and not await self._find_mailbox(system, box):
+            if mailbox and not await self.find_mailbox(system, box):
                 source.refusals.append(
                     f"box {box.key} would be one with box {mailbox.number} of {box.account.name}, which has"
                     f" {box.number} as an alias: remove the alias there, or import another box with --box"
@@ -252,7 +252,7 @@ class Importer:
                 for other in others
             ]
 
-    async def _find_mailbox(self, system: VoicemailSystem, box: SourceBox) -> Mailbox | None:
+    async def find_mailbox(self, system: VoicemailSystem, box: SourceBox) -> Mailbox | None:
         """Return the mailbox here, also one that has another number since its import, and its own as an alias."""
         mailbox = await self._boxes.find_by_number(box.account.id, box.number)
         if mailbox is None or mailbox.number == box.number or box.key in await self._stored_sources(system, mailbox):

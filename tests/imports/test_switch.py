@@ -93,3 +93,12 @@ def test_without_asterisk_nothing_is_switched(ivr: Ivr, maker: SpoolMaker, monke
     assert "-rx ended with code 3" in ivr("import", "switch", "2001@default", fails=1).stderr
     monkeypatch.setenv("IVR_ASTERISK__CONSOLE_COMMAND", "true")
     assert "has not stored ivr/moved/2001@default" in ivr("import", "switch", "2001@default", fails=1).stderr
+
+
+def test_box_whose_number_is_an_alias_of_another_is_not_switched(ivr: Ivr, maker: SpoolMaker) -> None:
+    """Its callers would reach the other one."""
+    with maker.conf.open("a") as conf:
+        conf.write("[default](+)\n2005 => 4716\n")
+    ivr("box", "create", "3000", "aliases=2005", "--pin", "47163")
+    assert "box 2005@default was not imported yet" in ivr("import", "switch", "2005@default", fails=4).stderr
+    assert {row["address"] for row in parse_json(ivr("import", "switch", "--json"))} == {None}
