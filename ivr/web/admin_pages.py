@@ -156,7 +156,10 @@ class AdminPages:
 
         async def has_pin(created: str) -> bool:
             box_id, pin = created.split()
-            return await services.pins.is_set_to(await services.api.mailbox.boxes.get(box_id), pin)
+            try:
+                return await services.pins.is_set_to(await services.api.mailbox.boxes.get(box_id), pin)
+            except NotFound:  # It was deleted since.
+                return False
 
         try:
             pin = (await self._forms.do_once(request, view, form, create, has_pin)).split()[1]

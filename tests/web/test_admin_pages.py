@@ -211,6 +211,14 @@ async def test_form_that_is_sent_again_after_a_lost_answer_gets_it_and_changes_n
     await pins.set_by_administrator(created, "8341")
     assert "Nothing was changed" in await create(), "the PIN that was shown is another one by now"
     assert await pins.is_set_to(created, "8341")
+    create = await attempt("", "boxes", number="1007")
+    first = await create()
+    deleted = await boxes.find_by_number(app.account.id, "1007")
+    assert deleted
+    await boxes.delete(deleted)
+    second, third = await create(), await create()
+    assert "first PIN is" in second, "a mailbox that was deleted since is created again"
+    assert second == third != first
     one, other = [await attempt("", "boxes", number="1006") for _ in range(2)]
     notices = await asyncio.gather(one(), other())
     assert sorted("first PIN is" in text for text in notices) == [False, True], "two administrators at once"
