@@ -81,9 +81,20 @@ async def test_owner_deletes_undoes_and_restores_by_keyboard_alone(site: PageSit
     await page.get_by_role("button", name="Delete").press("Enter")
     await page.get_by_text("Deleted: 3.").wait_for()
     assert {await site.app.folder_of(message) for message in messages} == {"deleted"}
-    await page.get_by_role("button", name="Undo").press("Enter")
-    await page.get_by_text("Undone.").wait_for()
+    undo = page.get_by_role("button", name="Undo")
+    await expect(undo, "the list is empty, and its buttons are gone").to_be_focused()
+    await page.keyboard.press("Enter")
+    notice = page.locator("#status .notice")
+    await expect(notice).to_have_text("Undone.")
+    await expect(notice, "the keyboard stays, and screen readers read it").to_be_focused()
     assert {await site.app.folder_of(message) for message in messages} == {"new"}
+    # On the page of a message another page follows, which begins where it tells what was done.
+    await page.get_by_role("link", name="2002").press("Enter")
+    await page.get_by_role("button", name="Delete").press("Enter")
+    await page.get_by_text("Deleted: 1.").wait_for()
+    await expect(undo).to_be_focused()
+    await page.get_by_role("button", name="Sign out", exact=True).press("Enter")
+    await expect(page.get_by_text("You are signed out.")).to_be_focused()
 
 
 async def test_note_recorded_in_the_browser_is_heard_before_the_forwarded_message(site: PageSite, page: Any) -> None:

@@ -1,7 +1,7 @@
 // The list of a folder or of a search: what is selected and done to it, and older messages, which are appended when the end of
 // the list comes into view.
 import { isAway, send, showProblem } from "./forms.js";
-import { showProgress, waitFor } from "./waiting.js";
+import { focusOutcome, showProgress, waitFor } from "./waiting.js";
 
 const RETRY_MS = 2000;
 const PART = 200; // Messages that are changed at a time: if the network fails on the way, the rest stays selected.
@@ -214,5 +214,5 @@ watch();
 document.addEventListener("page-refreshed", () => {
   showSelection();
   watch();
-  if (document.activeElement === document.body) document.querySelector("#status button, main > .problem button")?.focus(); // The button that was pressed is gone.
+  focusOutcome();
 });

@@ -45,6 +45,18 @@ export function startWaiting() {
   };
 }
 
+// Where the keyboard is nowhere, as the button that was pressed is gone or another page came, it goes to what is told about
+// what was done: to its button, else to its text, which screen readers read then.
+export function focusOutcome() {
+  if (document.activeElement !== document.body) return;
+  const shown = document.querySelector("#status button, main > .problem button")
+    ?? document.querySelector("#status .notice, main .notice, main .problem[role=alert]:not([hidden])");
+  if (!shown) return;
+  if (shown.tagName !== "BUTTON") shown.tabIndex = -1;
+  shown.focus();
+}
+focusOutcome();
+
 // Forms that no script sends.
 addEventListener("submit", (event) => {
   const form = event.target;
