@@ -126,7 +126,8 @@ class DeskPhoneScreens:
         translate = Translator(getattr(request.state, "language", "") or await browser_language(request))
         response = self._respond(request, DeskPhoneScreen(translate("error"), text=translate(key)), translate)
         response.status_code = 200 if isinstance(error, NotFound) else status
-        response.headers.update(CHALLENGE if status == 401 else {})
+        allowed = error.headers if isinstance(error, HTTPException) else None  # RFC 9110, 15.5.6
+        response.headers.update(CHALLENGE if status == 401 else allowed or {})
         return response
 
     async def _show_folder(

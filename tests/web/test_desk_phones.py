@@ -307,6 +307,25 @@ async def test_what_the_phone_menu_asks_for_first_comes_first(app: AppFixture, p
         assert desk_phone.response.status_code == 403
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_odd_request_is_answered_by_a_screen(app: AppFixture, phone: Dialler, kind: str) -> None:
+    box = await app.create_box()
+    message = await app.create_message(box)
+    http, paths = phone(kind).http, ("", f"/box/{box.id}", f"/box/{box.id}/message/{message.id}")
+    for method, path in product(("POST", "PUT", "DELETE"), paths):
+        response = await http.request(method, f"/phone/{kind}{path}")
+        assert (response.status_code, {*response.headers["allow"].split(", ")}) == (405, {"GET", "HEAD"})
+        read_screen(kind, response.content)
+    for path in paths:
+        response = await http.head(f"/phone/{kind}{path}", headers={"User-Agent": ""})
+        assert (response.status_code, response.content) == (200, b"")
+    for query in ("after=%00", "after=x", f"after={'9' * 5000}", "folder=x", "skip=²", f"skip={'9' * 5000}", "key=%00"):
+        response = await http.get(f"/phone/{kind}/box/{box.id}?{query}")
+        assert response.status_code in (200, 400, 401), query
+        read_screen(kind, response.content)
+    assert await app.folder_of(message) == "new"
+
+
 async def test_unknown_kind_of_phone_is_named(app: AppFixture, phone: Dialler) -> None:
     response = await phone().http.get("/phone/nokia/")
     assert response.status_code == 404
