@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from ivr.clock import SET_CLOCK
 from ivr.doctor.installation import Installation
 from ivr.doctor.settings_file import edit_command, set_command
 from ivr.doctor.unit import find_other_owner
-from ivr.health.checks import run_checks
+from ivr.health.checks import compare_clocks, run_checks
 from ivr.health.finding import EDITOR, RESTART, Finding, ok, problem, quoted, warning
 from ivr.recovery.fallback_recordings import FILE_PREFIX, parse_file_name
 from ivr.settings import Settings
@@ -165,20 +164,9 @@ def check_account_settings(installation: Installation) -> Iterator[Finding]:
             )
 
 
-MAX_CLOCK_DIFFERENCE_S = 60
-
-
 def check_server_clock(installation: Installation) -> Iterator[Finding]:
     """Check that the clocks of this machine and of PostgreSQL agree: nodes with another time store other times."""
-    lead_s = installation.snapshot.clock_lead_s if installation.snapshot else 0
-    if abs(lead_s) > MAX_CLOCK_DIFFERENCE_S:
-        yield problem(
-            "clock",
-            f"the clock of this machine is {abs(lead_s)} s {'behind' if lead_s > 0 else 'before'} that of PostgreSQL:"
-            " messages of this node are sorted and expire at the wrong time",
-            f"set both clocks, here and on the machine of PostgreSQL: {SET_CLOCK}",
-            command=SET_CLOCK,
-        )
+    yield from compare_clocks(installation.snapshot.clock_lead_s if installation.snapshot else 0)
 
 
 def _with_postgresql_command(finding: Finding, installation: Installation) -> Finding:

@@ -26,6 +26,7 @@ from ivr.storage.data_folder import DATABASE_NAME, database_path, state_folder
 DATABASE_FILES = (DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm")
 LOST = "but there are recordings, such as"
 UNSEEN = ", and whether there are recordings cannot be seen: "
+MAX_CLOCK_DIFFERENCE_S = 60
 LOST_PEPPER = "if it is lost: ivr pepper accept; then, for each mailbox: ivr box pin NUMBER --generate"
 INSTALL_FUSER = "command -v fuser >/dev/null || apt install -y psmisc"
 """A minimal Debian does not have it."""
@@ -175,6 +176,18 @@ def check_clock(facts: HealthFacts) -> Iterator[Finding]:
         yield problem("clock", what, remedy, command=command)
     else:
         yield ok("clock", _format_time(now))
+
+
+def compare_clocks(lead_s: int) -> Iterator[Finding]:
+    """Yield a finding if the clock of the database's server is `lead_s` seconds before that of this machine."""
+    if abs(lead_s) > MAX_CLOCK_DIFFERENCE_S:
+        yield problem(
+            "clock",
+            f"the clock of this machine is {abs(lead_s)} s {'behind' if lead_s > 0 else 'before'} that of PostgreSQL:"
+            " messages of this node are sorted and expire at the wrong time",
+            f"set both clocks, here and on the machine of PostgreSQL: {SET_CLOCK}",
+            command=SET_CLOCK,
+        )
 
 
 def check_time_zones(facts: HealthFacts) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ import structlog
 
 from ivr.app import App
 from ivr.errors import IvrError, SettingsError, StoreError
+from ivr.health.checks import compare_clocks
 from ivr.paths import read_or_create_secret
 from ivr.storage.data_folder import state_folder
 from ivr.storage.records import FORGOTTEN_AFTER_S, NodeRecord, NodeStatus
@@ -28,6 +29,7 @@ class NodePresence:
         self._app = app
         self._interval_s = interval_s
         self._task: asyncio.Task[None] | None = None
+        self._clocks_differ = False
 
     async def register(self) -> bool:
         """Register the node. Return whether the others do not know it, so that no light was kept for it.
@@ -42,6 +44,7 @@ class NodePresence:
         except StoreError as error:  # The service starts: it tells readyz and callers that it can store nothing.
             log.warning("node.not_registered", reason=str(error))
             return False
+        await self._compare_clocks()
         return silent_s is None or silent_s > FORGOTTEN_AFTER_S
 
     def start(self) -> None:
@@ -65,8 +68,20 @@ class NodePresence:
             try:
                 if closed := await self._app.node_store.record_sign(await asyncio.to_thread(self.describe)):
                     log.warning("node.calls_closed", number=closed, reason="their node has given no sign for long")
+                await self._compare_clocks()
             except IvrError as error:
                 log.warning("node.sign_postponed", reason=str(error))
+
+    async def _compare_clocks(self) -> None:
+        """Log once that the clock of this machine is not that of PostgreSQL."""
+        try:
+            server_time = await self._app.health_store.server_time()
+        except StoreError:
+            return  # It is compared again with the next sign.
+        found = [] if server_time is None else [*compare_clocks(server_time - int(self._app.clock.now()))]
+        for finding in found[:1] if not self._clocks_differ else ():
+            log.error("clock.differs", what=finding.what, remedy=finding.remedy)
+        self._clocks_differ = bool(found)
 
     def describe(self) -> NodeRecord:
         """Return what the other nodes learn of this one. Blocks."""

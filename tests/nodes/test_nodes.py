@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
+import structlog
 
 from ivr.app import App
 from ivr.audio import wav
+from ivr.clock import SET_CLOCK
 from ivr.errors import Conflict, NotFound, PepperChanged, SettingsError
 from ivr.mailbox import takes
 from ivr.mailbox.mailbox import Mailbox
@@ -243,3 +246,14 @@ async def test_running_node_is_not_removed(new_node: NewNode) -> None:
     assert await node.node_store.list_nodes() == []
     with pytest.raises(NotFound, match="see 'ivr node list'"):
         await other.node_store.remove("a")
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+async def test_clock_that_is_not_that_of_the_database_is_logged_once(app: AppFixture, new_node: NewNode) -> None:
+    presence = NodePresence(new_node("a"))
+    with structlog.testing.capture_logs() as logs:
+        await presence.register()
+        await presence.register()
+    [event] = [entry for entry in logs if entry["event"] == "clock.differs"]
+    assert re.fullmatch(r"the clock of this machine is \d+ s behind that of PostgreSQL: .*", event["what"])
+    assert SET_CLOCK in event["remedy"]

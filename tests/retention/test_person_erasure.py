@@ -195,7 +195,7 @@ async def test_settings_and_calls_of_others_name_the_person_no_longer(app: AppFi
 
 @pytest.mark.both_engines
 async def test_number_that_another_mailbox_has_by_now_stays_in_settings_of_others(app: AppFixture) -> None:
-    """Bob's copies and lists lost a colleague who had been given the number of somebody who left."""
+    """Bob's copies and lists lost a colleague who had been given the number of a person who left."""
     former = await app.create_box("1000", app.alice, aliases=["1010", "1020"])
     await app.container.boxes.delete(former)
     await app.create_box("1010", aliases=["1000"])
