@@ -93,6 +93,8 @@ class ExportPlan:
     in_place: list[PlannedMessage] = field(default_factory=list)
     to_remove: list[tuple[str, str, SpoolMessage]] = field(default_factory=list)
     """Source id, id of the message that was deleted here, and where the spool still has it."""
+    removed: list[tuple[str, str]] = field(default_factory=list)
+    """The same of those that are deleted there, too."""
     already_exported: int = 0
 
 
@@ -128,7 +130,11 @@ def plan_messages(
             plan.to_move.append(planned)
     for message_id, keys in keys_by_message.items():
         for key in keys:
-            if key in there and key not in exported and there[key].folder != message_fields.DELETED:
+            if key not in there or key in exported:
+                continue
+            if there[key].folder == message_fields.DELETED:
+                plan.removed.append((key, message_id))
+            else:
                 plan.to_remove.append((key, message_id, there[key]))
     return plan
 

@@ -79,7 +79,7 @@ class MailboxExport:
         for key, message_id, message in plan.to_remove:
             await self._move(job, message, message_fields.DELETED, key, message_id)
         job.report.in_place = len(plan.in_place)
-        await self._record(job, [(one.key, one.message.id) for one in plan.in_place])
+        await self._record(job, [*((one.key, one.message.id) for one in plan.in_place), *plan.removed])
 
     async def export_greetings(self, job: ExportJob, *, dry_run: bool) -> None:
         """Write the greetings that the spool does not have yet. Raises as `export_messages` does."""

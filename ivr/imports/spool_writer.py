@@ -128,6 +128,8 @@ class SpoolWriter:
                 fsync(file)
         replaced = []
         for old in sorted(self._box.glob(f"{name}.*")):
+            if old.is_file() and old.read_bytes() == files.get(old.suffix[1:]):
+                continue  # A writer that was killed has put it there: what was before is kept already.
             earlier = old.with_name(f"{name}{REPLACED_SUFFIX}{old.suffix}")
             old.rename(earlier)
             replaced.append(earlier.name)

@@ -342,3 +342,39 @@ def test_full_disk_of_the_spool_leaves_no_drafts_and_the_export_goes_on(
     export_all(demo, maker, back)
     there, here = (spool.read_box(folder, "2001", "default") for folder in (back, maker.spool))
     assert described(there) == described(here)
+
+
+@pytest.mark.parametrize("placed", [("wav",), ("wav", "gsm")])
+def test_greeting_of_an_export_that_was_killed_does_not_take_the_place_of_the_kept_one(
+    tmp_path: Path, placed: tuple[str, ...]
+) -> None:
+    """The kill came after new files had their names, and before it was recorded: the same greeting is written again."""
+    box = tmp_path / "default" / "2001"
+    box.mkdir(parents=True)
+    for suffix in ("wav", "gsm"):
+        (box / f"unavail.{suffix}").write_bytes(b"before")
+    writer, files = SpoolWriter(tmp_path, "2001", "default"), {"wav": b"new", "gsm": b"also new"}
+    writer.prepare()
+    writer.replace_greeting("unavail", files)
+    for suffix in {"wav", "gsm"} - {*placed}:
+        (box / f"unavail.{suffix}").unlink()
+    writer.prepare()
+    assert writer.replace_greeting("unavail", files) == []
+    assert {path.name: path.read_bytes() for path in box.iterdir() if path.is_file()} == {
+        "unavail.wav": b"new", "unavail.gsm": b"also new",
+        "unavail-before-export.wav": b"before", "unavail-before-export.gsm": b"before",
+    }  # fmt: skip
+
+
+def test_message_that_a_killed_export_has_moved_to_deleted_is_not_moved_again(demo: Ivr, maker: SpoolMaker) -> None:
+    """The kill came after the move, and before it was recorded. Its owner has restored it there since."""
+    maker.message()
+    import_all(demo, maker.conf, maker.spool)
+    (message,) = parse_json(demo("message", "list", "2001", "--json"))
+    demo("message", "delete", "2001", message["id"], "--yes")
+    box = maker.spool / "default" / "2001"
+    (box / "INBOX").rename(box / "Deleted")
+    export_all(demo, maker, maker.spool)
+    (box / "Deleted").rename(box / "INBOX")
+    export_all(demo, maker, maker.spool)
+    assert [one.folder for one in spool.read_box(maker.spool, "2001", "default").messages] == ["INBOX"]
