@@ -40,6 +40,7 @@ from ivr.storage.records import TaskKind
 from ivr.validation import numbers
 from tests.api.conftest import RestClient
 from tests.support.app_fixture import AppFixture
+from tests.support.scripted_call import HangUp, Press, ScriptStep
 from tests.web.conftest import Browser, page_url
 from tests.web.test_settings_page import form_of, settings_path
 
@@ -115,6 +116,16 @@ async def stored_by_document(app: AppFixture, box: Mailbox, document: Mapping[st
         assert HOW_TO_WRITE.search(str(error)), f"{document} is refused without how to write it: {error}"
         return REJECTED
     return value_of(changed, key)
+
+
+async def patch_by_command(app: AppFixture, box: Mailbox, assignment: str) -> bool:
+    """Return whether `ivr box set` takes an assignment; what it says otherwise tells how to write it."""
+    try:
+        await app.container.boxes.patch(await app.container.boxes.get(box.id), parse_assignments([assignment]))
+    except (BadInput, InvalidFields) as error:
+        assert re.search(f"{HOW_TO_WRITE.pattern}|At most|more than|choose another", str(error))
+        return False
+    return True
 
 
 async def plan_of(app: AppFixture, people: PeopleFile) -> Plan:
@@ -246,6 +257,134 @@ def test_key_inside_a_document_that_is_one_letter_off_is_rejected_in_people_file
     assert len(errors) == 1
     assert f"did you mean {meant}?" in errors[0]
     assert parse(text, allow_unknown_keys=True).errors == []
+
+
+VALUES_OF_EACH_KIND: list[tuple[str, str, object]] = [
+    ("timezone", "America/Argentina/Ushuaia", "America/Argentina/Ushuaia"),
+    ("timezone", "America/New York", REJECTED),
+    ("timezone", "Etc/GMT+5", "Etc/GMT+5"),
+    ("notify_email", "\u00fc@x.example", "\u00fc@x.example"),
+    ("notify_email", "mailto:a@x.example", REJECTED),
+    ("notify_email", "a@x.example.", REJECTED),
+    ("notify_email_addresses", "a@x.example;;b@x.example", ["a@x.example", "b@x.example"]),
+    ("notify_email_addresses", "a@x.example and b@x.example", REJECTED),
+    ("short_mail_addresses", "a@x.example (Ann)", REJECTED),
+    ("min_pin_length", "5.0", 5),
+    ("min_pin_length", "five", REJECTED),
+    ("media.temporary_until", "253370764799", 253370764799),
+    ("media.temporary_until", "01/02/2027", REJECTED),
+    ("skip_greeting", "off", False),
+    ("skip_greeting", "ja", REJECTED),
+    ("max_message_length", "1m", REJECTED),
+    ("quota_mb", "10 MB", REJECTED),
+    ("quota_mb", "010", 10),
+    ("language", "deu", "de"),
+    ("language", "Deutsch", REJECTED),
+    ("notify.callback.number", "22.123.45.67", "221234567"),
+    ("notify.callback.number", "1-800-FLOWERS", REJECTED),
+    ("operator_number", "(030) 123456", "030123456"),
+    ("operator_number", "100-200", REJECTED),
+    ("aliases", "042;;043", ["042", "043"]),
+    ("aliases", "${EXTEN}", REJECTED),
+    ("copy_to", "1001-1003", REJECTED),
+    ("distribution_lists.800", "1001 1001;1002", ["1001", "1002"]),
+    ("distribution_lists.800", "true", REJECTED),
+    ("hunt_allow", "(?=2)", REJECTED),
+    ("clock", " 24h ", "24h"),
+    ("media_extension", "audio/mpeg", REJECTED),
+    ("exit_context", "a:b", REJECTED),
+    ("name", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"),
+    ("name", "\U0001f469\u200d\U0001f4bb", "\U0001f469\u200d\U0001f4bb"),
+]
+
+
+async def test_value_of_each_kind_is_taken_or_refused_alike(
+    app: AppFixture, clients: tuple[RestClient, Browser]
+) -> None:
+    """By command, REST, people files, also such as a program writes as JSON, and import."""
+    rest, _ = clients
+    box = await app.create_box(owner=app.alice)
+    for key, text, expected in VALUES_OF_EACH_KIND:
+        document = parse_assignments([f"{key}={text}"])
+        stored = {"command": await stored_by_document(app, box, document, key)}
+        await app.container.boxes.patch(await app.container.boxes.get(box.id), reset(key))
+        sent = await rest.request("PATCH", f"/{box.id}", nested(key, text))
+        stored["REST"] = value_of(await app.container.boxes.get(box.id), key) if sent.is_success else REJECTED
+        as_json = json.dumps({"boxes": [{"mailbox": "1000", **nested(key, text)}]})
+        stored["YAML"] = await stored_by_file(app, box, key, parse_yaml(as_json))
+        table = f"mailbox,box.{key}\n1000,{in_quotes(text)}\n"
+        stored["CSV"] = await stored_by_file(app, box, key, parse_csv(table))
+        if "." not in key and key != "aliases":
+            stored["import"] = await stored_by_import(app, box, key, text)
+        assert stored == dict.fromkeys(stored, expected), f"{key}={text}"
+
+
+PINS = {"0716": True, "471647": True, "4716471": False, "471": False, "1234": False, "1000": False, "112233": False}
+"""PINs, and whether each is taken."""
+
+
+async def test_pin_is_taken_alike_by_phone_page_rest_and_command(
+    app: AppFixture, clients: tuple[RestClient, Browser]
+) -> None:
+    rest, browser = clients
+    boxes, pins = app.container.boxes, app.container.pins
+    box = await app.create_box(owner=app.alice, new_messages_at_once=False)
+    for pin, is_taken in PINS.items():
+
+        async def is_set(pin: str = pin) -> bool:
+            """Return whether the PIN was set, and set the former one again."""
+            was_set = await pins.is_set_to(await boxes.get(box.id), pin)
+            await boxes.patch(await boxes.get(box.id), {"pin": "1379"})
+            return was_set
+
+        keys = [Press(f"{pin}#", during="enter your new pin"), Press(f"{pin}#", during="enter it again")]
+        way_to_pin: list[ScriptStep] = [Press("5", during="You have"), Press("3", during="To record")]
+        await app.run_call([*way_to_pin, *keys, HangUp()], endpoint="alice", number="1000")
+        taken = {"phone": await is_set()}
+        await browser.sign_in_by_pin()  # Another PIN ends the sessions that were opened by the former one.
+        await browser.open(settings_path(box))
+        await browser.send(f"{settings_path(box)}/pin", pin=pin, again=pin)
+        taken["page"] = await is_set()
+        await rest.request("PATCH", f"/{box.id}", {"pin": pin})
+        taken["REST"] = await is_set()
+        await patch_by_command(app, box, f"pin={pin}")
+        taken["command"] = await is_set()
+        assert taken == dict.fromkeys(taken, is_taken), pin
+
+
+NUMBERS = {
+    "007": "007",
+    " 42 ": "42",
+    "9" * 15: "9" * 15,
+    "9" * 16: "",
+    "12 34": "",
+    "\uff11\uff12": "",
+    "+1": "",
+    "*1": "",
+}
+"""Numbers of mailboxes as they are typed, and as they are stored; "" where they are refused."""
+
+
+async def test_number_of_a_mailbox_is_taken_alike_and_opens_it_by_phone(
+    app: AppFixture, clients: tuple[RestClient, Browser]
+) -> None:
+    rest, _ = clients
+    box = await app.create_box("1000")
+    for typed, number in NUMBERS.items():
+        is_stored = await patch_by_command(app, box, f"mailbox={typed}")
+        stored = {"command": (await app.container.boxes.get(box.id)).number if is_stored else REJECTED}
+        await app.container.boxes.patch(await app.container.boxes.get(box.id), {"mailbox": "1000"})
+        sent = await rest.request("PATCH", f"/{box.id}", {"mailbox": typed})
+        stored["REST"] = (await app.container.boxes.get(box.id)).number if sent.is_success else REJECTED
+        if number:
+            phone = await app.run_call([Press(f"{number}#"), Press("1379#"), HangUp(during="You have")], path="check")
+            assert any("You have" in text for text in phone.texts), number
+            await app.container.boxes.patch(await app.container.boxes.get(box.id), {"mailbox": "1000"})
+        people = parse_yaml(json.dumps({"boxes": [{"mailbox": typed, "name": "Ann"}]}))
+        plan = await plan_of(app, people)
+        planned = [planned.settings["mailbox"] for planned in plan.new_boxes.values()]
+        stored["YAML"] = planned[0] if planned and not plan.errors + people.errors else REJECTED
+        assert stored == dict.fromkeys(stored, number or REJECTED), typed
 
 
 OVER_HTTP = settings(
