@@ -14,6 +14,7 @@ from ivr.errors import Forbidden, InvalidFields
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.protocols import MediaStore
+from ivr.validation.addresses import to_smtp
 
 MAX_CALLS = 10
 """Maximum number of calls in one series about new messages."""
@@ -43,7 +44,7 @@ def _recipients(mailbox: Mailbox, value: Any) -> Violation | None:
     addresses = [value] if isinstance(value, str) else value or []
     if len(addresses) > limit:
         return "maxItems", f"At most {limit} addresses; an administrator may set more", limit
-    if domains and any(address.rpartition("@")[2].lower() not in domains for address in addresses):
+    if domains and any(to_smtp(address).rpartition("@")[2].lower() not in domains for address in addresses):
         return "pattern", f"Only addresses of {', '.join(domains)}; an administrator may set others", list(domains)
     return None
 

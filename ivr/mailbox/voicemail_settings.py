@@ -19,6 +19,7 @@ from ivr.validation.fields import (
     DistributionLists,
     Extension,
     Label,
+    MailDomains,
     is_switch_for_number,
 )
 
@@ -71,8 +72,8 @@ class VoicemailSettings(BaseModel):
     max_owner_addresses: Annotated[int, Field(ge=0, le=1000)] = Field(
         10, description="Maximum number of mail addresses that an owner may set; an administrator may set more."
     )
-    owner_mail_domains: tuple[str, ...] = Field(
-        (), description="Domains of the mail addresses that an owner may set, in lower case. Empty: all."
+    owner_mail_domains: MailDomains = Field(
+        [], description="Domains of the mail addresses that an owner may set, such as example.com. Empty: all."
     )
     max_login_attempts: Annotated[int, Field(ge=1, le=100)] = Field(
         3, description="Maximum number of wrong mailbox numbers and PINs in one call, counted together."

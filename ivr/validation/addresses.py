@@ -130,6 +130,14 @@ def to_smtp(address: str) -> str:
     return f"{local_part}@{ascii_domain(domain) or domain}"
 
 
+def mail_domain(text: str) -> str:
+    """Return the domain of mail addresses in ASCII and lower case, as they are compared. Raises `BadInput`."""
+    domain = ascii_domain(text.strip().lower())
+    if domain is None or domain.rpartition(".")[2].isdigit():
+        raise BadInput(f"{text[:MAX_SHOWN_LENGTH]!r} is not the domain of a mail address: write it as example.com")
+    return domain
+
+
 def ascii_domain(domain: str) -> str | None:
     """Return a domain in ASCII (IDNA 2008); None for a text that is no domain."""
     if not domain.isascii():

@@ -158,6 +158,7 @@ MailAddressOrNone = Annotated[
 MailAddresses = Annotated[
     list[MailAddress], BeforeValidator(_split_addresses), AfterValidator(addresses.unique_addresses)
 ]
+MailDomains = Annotated[list[Annotated[str, checked(addresses.mail_domain)]], BeforeValidator(split_items)]
 SenderAddress = Annotated[str, checked(addresses.sender_address)]
 WebOrigin = Annotated[str, checked(addresses.web_origin)]
 WebUrl = Annotated[str, checked(addresses.web_url), _documented(format="uri")]

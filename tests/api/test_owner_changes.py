@@ -140,13 +140,16 @@ async def test_message_lights_of_another_account_cannot_be_named(rest: RestClien
 
 
 async def test_owner_sets_addresses_of_listed_domains_only(tmp_path: Path) -> None:
-    app = await AppFixture(tmp_path / "data", voicemail={"owner_mail_domains": ["demo.example"]}).open()
+    app = await AppFixture(
+        tmp_path / "data", voicemail={"owner_mail_domains": ["demo.example", "B\u00fccher.example"]}
+    ).open()
     token, _ = await app.container.tokens.create(app.account.id, app.alice.id)
     box = await app.container.boxes.create(app.account, {"name": "x", "mailbox": "3000", "owner_id": app.alice.id})
     async with serve_client(app, token) as alice:
         for document in ({"notify_email": "x@other.example"}, {"notify_email_addresses": ["x@other.example"]}):
             assert "demo.example" in str(await alice.request_error(400, "PATCH", f"/{box.id}", document))
-        await alice.request_ok("PATCH", f"/{box.id}", {"notify_email": "x@DEMO.example"})
+        for address in ("x@DEMO.example", "x@b\u00fccher.example"):
+            await alice.request_ok("PATCH", f"/{box.id}", {"notify_email": address})
     app.close()
 
 

@@ -441,6 +441,13 @@ def test_setting_of_an_account_is_refused_with_how_to_write_it(key: str, value: 
         VoicemailSettings().validated_with({key: value})
 
 
+@pytest.mark.parametrize("text", ["@x.example", "*", "*.x.example", "a@x.example", "x..example", "192.0.2.1"])
+def test_domain_that_no_address_has_is_refused_for_owners(text: str) -> None:
+    """It was stored, and owners could set no address at all."""
+    with pytest.raises(ValidationError, match=r"write it as example\.com"):
+        VoicemailSettings().validated_with({"owner_mail_domains": [text]})
+
+
 def test_unknown_webhook_event_and_mail_switch_are_refused() -> None:
     with pytest.raises(ValidationError, match=r"message\.new"):
         Account(name="a", settings={"webhook": {"url": "https://x.example", "events": ["message.news"]}})

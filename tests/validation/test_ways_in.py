@@ -506,6 +506,7 @@ async def test_mailbox_of_another_system_is_imported_without_the_settings_that_d
         ("folder_labels", '" Work , Home"', ["Work", "Home"]),
         ("callback_context", '" from-ivr "', "from-ivr"),
         ("distribution_lists.800", "1001;1001", ["1001"]),
+        ("owner_mail_domains", "X.example; b\u00fccher.example", ["x.example", "xn--bcher-kva.example"]),
     ],
 )
 async def test_setting_of_an_account_is_stored_in_its_type_by_command_and_people_file(
