@@ -142,7 +142,7 @@ async def test_removal_and_its_entry_of_the_audit_log_are_one_transaction(app: A
     async def die(*_: object) -> None:
         raise asyncio.CancelledError
 
-    append, app.container.audit_store.append = app.container.audit_store.append, die  # type: ignore[method-assign]
+    append, app.container.audit_store.append = app.container.audit_store.append, die  # type: ignore[method-assign,assignment]
     with contextlib.suppress(asyncio.CancelledError):
         await dying.run_once()
     app.container.audit_store.append = append  # type: ignore[method-assign]
