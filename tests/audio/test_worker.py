@@ -39,6 +39,15 @@ def test_samples_behind_any_signature_are_refused(tmp_path: Path, signature: byt
 
 
 @needs_ffmpeg
+def test_file_is_read_only_as_the_format_of_its_first_bytes(tmp_path: Path) -> None:
+    """Else its content could choose any reader of ffmpeg, and samples could be found behind what is none of its own."""
+    sound = write_tone(tmp_path / "tone.mp3", "-write_xing", "0", "-id3v2_version", "0").read_bytes()
+    (tmp_path / "a.mp3").write_bytes(b"OggS\xff" + sound)
+    with pytest.raises(InvalidAudio, match="cannot be read as audio"):
+        worker.decode_to_samples(tmp_path / "a.mp3", LONGEST_S)
+
+
+@needs_ffmpeg
 def test_sound_that_no_decoder_may_read_is_refused_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(InvalidAudio, match="or its sound is encoded in a way that is not accepted"):
         worker.decode_to_samples(write_tone(tmp_path / "a.wav", "-c:a", "adpcm_yamaha"), LONGEST_S)
