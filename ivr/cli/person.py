@@ -207,7 +207,7 @@ async def _fallback_recordings(app: App, query: PersonQuery, content: PersonCont
     box_ids = {box.id for box in content.boxes}
     return [
         recording
-        for recording, mailbox in await list_waiting(app.boxes, app.recordings, app.clock.now())
+        for recording, mailbox in await list_waiting(app.boxes, app.recordings)
         if mailbox.account_id == query.account_id
         and (
             mailbox.id in box_ids or any(map(query.is_number, (f"+{recording.caller_number}", recording.caller_number)))

@@ -1,7 +1,8 @@
 """PIN lockout: how many wrong PINs a mailbox, a phone, a caller and an account may see.
 
 A wrong PIN is counted when it is known to be wrong, and a locked attempt is not counted at all: neither a right PIN nor
-a caller who is refused anyway can lock anything. No lock lasts longer than `MAX_LOCK_S`.
+a caller who is refused anyway can lock anything. No lock lasts longer than `MAX_LOCK_S`, also where the clock is set
+back.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ivr.clock import Clock
+from ivr.directory.rate_limit import is_within_hour
 from ivr.storage.protocols import AttemptTransaction, AuthAttemptStore
 from ivr.storage.records import AttemptCounter, AttemptKey
 
@@ -18,7 +20,6 @@ FIRST_LOCK_S = 60
 MAX_LOCK_S = 900
 CALLER_FAILURES_PER_HOUR = 20
 ACCOUNT_FAILURES_PER_HOUR = 100
-HOUR_S = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class PinLockout:
         now = int(self._clock.now())
 
         def decide(transaction: AttemptTransaction) -> PinVerdict:
-            if any(transaction.counter(key).locked_until > now for key in _keys(attempt)):
+            if any(_is_locked(transaction.counter(key).locked_until, now) for key in _keys(attempt)):
                 return PinVerdict.LOCKED
             if not matches:
                 self._count(transaction, attempt, now)
@@ -94,7 +95,7 @@ class PinLockout:
     async def locked_until(self, account_id: str, box_id: str) -> int:
         """Return the end of the latest lock of a mailbox in Unix seconds; 0 if it is not locked for any phone."""
         locked_until = await self._store.box_locked_until(account_id, box_id)
-        return locked_until if locked_until > self._clock.now() else 0
+        return locked_until if _is_locked(locked_until, self._clock.now()) else 0
 
     def _count(self, transaction: AttemptTransaction, attempt: PinAttempt, now: int) -> None:
         """Count a wrong PIN for everything that it counts for."""
@@ -106,6 +107,11 @@ class PinLockout:
         _count_in_hour(transaction, _caller_key(attempt), CALLER_FAILURES_PER_HOUR, now)
         if _count_in_hour(transaction, _account_key(attempt.account_id), self._account_failures_per_hour, now):
             transaction.enqueue_account_locked(attempt.account_id)
+
+
+def _is_locked(until: int, now: float) -> bool:
+    """Return whether a lock holds. One that ends later than any begun now was begun by a clock that was set back."""
+    return now < until <= now + MAX_LOCK_S
 
 
 def lock_duration_s(lock_count: int) -> int:
@@ -127,7 +133,7 @@ def _count_in_a_row(transaction: AttemptTransaction, key: AttemptKey, now: int) 
 def _count_in_hour(transaction: AttemptTransaction, key: AttemptKey, limit: int, now: int) -> bool:
     """Count a failure; return whether it locks `key`: the `limit`-th one within an hour and each one after it do."""
     counter = transaction.counter(key)
-    if now - counter.window_started_at >= HOUR_S:
+    if not is_within_hour(counter, now):
         counter = AttemptCounter(window_started_at=now)
     failure_count, lock_count, locked_until = counter.failure_count + 1, counter.lock_count, 0
     if failure_count >= limit:

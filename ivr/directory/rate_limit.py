@@ -76,7 +76,12 @@ class RateLimiter:
 
 
 def _is_current(counter: AttemptCounter, now: int) -> bool:
-    return counter.failure_count > 0 and now - counter.window_started_at < HOUR_S
+    return counter.failure_count > 0 and is_within_hour(counter, now)
+
+
+def is_within_hour(counter: AttemptCounter, now: int) -> bool:
+    """Return whether the hour of a counter lasts. One that begins later is that of a clock that was set back."""
+    return 0 <= now - counter.window_started_at < HOUR_S
 
 
 def _rate_limited_error() -> RateLimited:

@@ -280,8 +280,10 @@ LATE_AFTER_S = 3600
 
 def check_fallback_recordings(installation: Installation) -> Iterator[Finding]:
     """Check that no recording of the dialplan waits for long: its mailbox may not exist."""
-    takes, limit = installation.takes_folder, installation.host.clock.now() - LATE_AFTER_S
-    late = [path for path in sorted(takes.glob(f"{FILE_PREFIX}*")) if path.lstat().st_mtime < limit]
+    takes, now = installation.takes_folder, installation.host.clock.now()
+    recordings = sorted(takes.glob(f"{FILE_PREFIX}*"))
+    # One of the future was recorded before the clock was set back.
+    late = [path for path in recordings if abs(now - path.lstat().st_mtime) > LATE_AFTER_S]
     if late:
         yield problem(
             "recordings",
@@ -294,7 +296,7 @@ def check_fallback_recordings(installation: Installation) -> Iterator[Finding]:
 
 def _create_box_command(recording: Path, installation: Installation) -> str:
     """Return the command that creates the mailbox of a recording; "" if there is one, or its account is not known."""
-    parsed = parse_file_name(recording, installation.host.clock.now())
+    parsed = parse_file_name(recording)
     snapshot = installation.snapshot
     if parsed is None or snapshot is None or not parsed.box_number.isdecimal():
         return ""

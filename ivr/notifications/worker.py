@@ -111,7 +111,8 @@ class OutboxWorker:
         self._on_outcome = on_outcome
         self._limits = limits
         self.max_concurrency = limits.max_concurrency
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], str] = {}
+        """What runs, with its lease."""
         self._wake_event = asyncio.Event()
 
     @property
@@ -147,11 +148,13 @@ class OutboxWorker:
         free = self._limits.max_concurrency - len(self._running)
         for task in await self._claim(free) if free else ():
             running = asyncio.create_task(self._process(task))
-            self._running.add(running)
+            self._running[running] = task.lease or ""
             running.add_done_callback(self._on_task_done)
 
     async def _claim(self, free: int) -> list[OutboxTask]:
-        return await self._outbox.claim(self.kinds, free, max_per_account=self._limits.max_per_account)
+        return await self._outbox.claim(
+            self.kinds, free, max_per_account=self._limits.max_per_account, running={*self._running.values()}
+        )
 
     async def _shut_down(self) -> None:
         """Let running tasks finish, because a cancelled task is processed a second time after the next start."""
@@ -161,7 +164,7 @@ class OutboxWorker:
             running.cancel()
 
     def _on_task_done(self, running: asyncio.Task[None]) -> None:
-        self._running.discard(running)
+        self._running.pop(running, None)
         self._wake_event.set()
 
     async def _process(self, task: OutboxTask) -> None:

@@ -24,7 +24,6 @@ from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.recording_check import find_shortfall
-from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.storage.protocols import AudioStore
 from ivr.storage.records import BoxNumberUse, Caller, RecordingPurpose
 
@@ -90,10 +89,10 @@ class FallbackRecording:
         return f"{date_of(self.recorded_at, UTC):%Y%m}-{digest}"
 
 
-def parse_file_name(path: Path, now: float) -> FallbackRecording | None:
-    """Parse a file name; None if the dialplan does not create such a name or its time is in the future."""
+def parse_file_name(path: Path) -> FallbackRecording | None:
+    """Parse a file name; None if the dialplan creates no such name. Its time may be that of a wrong clock."""
     match = FILE_NAME_PATTERN.fullmatch(path.name)
-    if match is None or int(match[4]) > now + DAY_S:
+    if match is None:
         return None
     caller_number = "" if match[3] == ANONYMOUS else match[3]
     return FallbackRecording(path, match[1], match[2], caller_number, int(match[4]))
@@ -138,7 +137,7 @@ class FallbackRecordingImporter:
 
     async def _import_recording(self, path: Path) -> None:
         try:
-            recording = parse_file_name(path, self._clock.now())
+            recording = parse_file_name(path)
             mailbox = await _find_mailbox(self._boxes, recording) if recording else None
             if recording is None:
                 self._postpone(
@@ -174,10 +173,10 @@ class FallbackRecordingImporter:
         return [box for box in found if box and box.settings.enabled and box.id != mailbox.id]
 
     def _time_of(self, recording: FallbackRecording) -> int:
-        """Return when the message was left; the present time if the clock was not set then."""
-        now = self._clock.now()
+        """Return when the message was left; the present time if the clock was not set then, or is set back since."""
+        now = int(self._clock.now())
         was_unset = recording.recorded_at < EARLIEST_PLAUSIBLE_TIME <= now
-        return int(now) if was_unset else recording.recorded_at
+        return now if was_unset else min(recording.recorded_at, now)
 
     def _postpone(self, path: Path, reason: str, remedy: str) -> None:
         """Leave the file: it may hold a message, and the mailbox may be created later. Log it once."""
@@ -187,10 +186,10 @@ class FallbackRecordingImporter:
             log.error("fallback_recording.not_delivered", file=str(path), reason=reason, remedy=remedy)
 
 
-async def list_waiting(boxes: Boxes, recordings: AudioStore, now: float) -> list[tuple[FallbackRecording, Mailbox]]:
+async def list_waiting(boxes: Boxes, recordings: AudioStore) -> list[tuple[FallbackRecording, Mailbox]]:
     """Return the recordings that are not delivered yet, with their mailboxes; not those of unknown mailboxes."""
     paths = await asyncio.to_thread(recordings.take_file_sizes, FILE_PREFIX)
-    waiting = [found for path in sorted(paths) if (found := parse_file_name(Path(path), now))]
+    waiting = [found for path in sorted(paths) if (found := parse_file_name(Path(path)))]
     mailboxes = [await _find_mailbox(boxes, recording) for recording in waiting]
     return [(recording, mailbox) for recording, mailbox in zip(waiting, mailboxes, strict=True) if mailbox]
 

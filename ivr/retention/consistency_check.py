@@ -7,6 +7,7 @@ its file is logged and stays: the file can still be restored from a backup under
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
@@ -63,30 +64,30 @@ class ConsistencyCheck:
         self._clock = clock
         self._limits = limits
         self._scan: AsyncIterator[None] | None = None
-        self._next_scan_at = 0.0
-        self._next_takes_scan_at = 0.0
+        self._next_scan_at = -math.inf
+        self._next_takes_scan_at = -math.inf
 
     async def run_once(self, tally: Counter[str]) -> bool:
         """Process one batch of the scan. Return whether the scan has more. `tally` counts the findings by reason."""
         if self._scan is None:
-            if self._clock.now() < self._next_scan_at:
+            if self._clock.monotonic() < self._next_scan_at:
                 return False
-            self._next_scan_at = self._clock.now() + DAY_S
+            self._next_scan_at = self._clock.monotonic() + DAY_S
             self._scan = self._scan_all(tally)
         try:
             await anext(self._scan)
         except StopAsyncIteration:
             self._scan = None
         except BaseException:
-            self._scan, self._next_scan_at = None, 0.0  # The next run starts over with what failed.
+            self._scan, self._next_scan_at = None, -math.inf  # The next run starts over with what failed.
             raise
         return self._scan is not None
 
     async def remove_orphaned_takes(self) -> int:
         """Remove the takes of this node without a row, once a day; return how many. Another node checks the rest."""
-        if self._clock.now() < self._next_takes_scan_at:
+        if self._clock.monotonic() < self._next_takes_scan_at:
             return 0
-        self._next_takes_scan_at = self._clock.now() + DAY_S
+        self._next_takes_scan_at = self._clock.monotonic() + DAY_S
         directories = [(MediaDirectory.TAKES, "")]
         orphans = [path async for batch in self._iter_orphans_in(directories) for path in batch]
         return await self._remove_orphans(orphans)

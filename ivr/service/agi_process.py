@@ -113,9 +113,9 @@ async def _has_pending_work(app: App) -> bool:
     if await app.outbox.due_kinds():
         return True
     takes, now = await app.takes.list_unfinished(), app.clock.now()
-    recordings = [parse_file_name(Path(path), now) for path in app.recordings.take_file_sizes(FILE_PREFIX)]
+    recordings = [parse_file_name(Path(path)) for path in app.recordings.take_file_sizes(FILE_PREFIX)]
     return not all(map(app.takes.is_in_progress, takes)) or any(
-        recording and now - recording.recorded_at < FALLBACK_RECORDING_MAX_AGE_S for recording in recordings
+        recording and abs(now - recording.recorded_at) < FALLBACK_RECORDING_MAX_AGE_S for recording in recordings
     )
 
 

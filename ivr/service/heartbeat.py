@@ -45,6 +45,20 @@ class InstanceHeartbeat:
         self._call_store = call_store
         self._clock = clock
         self._timing = timing
+        self._lead_s = self._clock_lead_s()
+        self._trusts_at = 0.0
+        """The monotonic time from which heartbeats of others are those of the present clock."""
+
+    def _clock_lead_s(self) -> float:
+        return self._clock.now() - self._clock.monotonic()
+
+    def _trusts_heartbeats(self) -> bool:
+        """Return whether a service without a heartbeat is dead: after the clock was set, all seem to be."""
+        lead_s = self._clock_lead_s()
+        if abs(lead_s - self._lead_s) > self._timing.interval_s:
+            self._trusts_at = self._clock.monotonic() + self._timing.dead_after_s
+        self._lead_s = lead_s
+        return self._clock.monotonic() >= self._trusts_at
 
     async def run_forever(self) -> None:
         """Run until cancelled. An error is logged, and the next heartbeat tries again."""
@@ -62,6 +76,8 @@ class InstanceHeartbeat:
         now = int(self._clock.now())
         if self._application.calls_in_progress:
             await self._call_store.record_heartbeat(self._name, now)
+        if not self._trusts_heartbeats():
+            return
         for call in await self._call_store.orphaned_calls(self._name, now - self._timing.dead_after_s):
             await self._application.take_over_channel(call.instance or "", self._name, call.uniqueid or "")
         await self._call_store.close_stale(now)

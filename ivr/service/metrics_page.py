@@ -121,7 +121,7 @@ class MetricsPage:
         for take in takes:
             (in_call if self._app.takes.is_in_progress(take) else in_recovery).append(take.began_at)
         paths = await asyncio.to_thread(self._app.recordings.take_file_sizes, FILE_PREFIX)
-        fallback = [recording.recorded_at for path in paths if (recording := parse_file_name(Path(path), now))]
+        fallback = [recording.recorded_at for path in paths if (recording := parse_file_name(Path(path)))]
         began: Mapping[str, list[int]] = {"in_call": in_call, "recovery": in_recovery, "fallback": fallback}
         counts = {state: len(times) for state, times in began.items()}
         return {

@@ -6,15 +6,18 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from ivr.app import App
 from ivr.clock import SystemClock
+from ivr.service.heartbeat import InstanceHeartbeat
 from ivr.service.service import Service, start_service
 from tests.call.conftest import SECRET
 from tests.call.test_ari import FROM_ALICE
-from tests.support.app_fixture import AppFixture
+from tests.support.app_fixture import AppFixture, FakeClock
 from tests.support.fake_ari_server import APPLICATION, PASSWORD, FakeAriServer, FakeChannel
 
 StartService = Callable[..., Awaitable[Service]]
@@ -218,3 +221,36 @@ async def test_call_offered_to_several_services_is_claimed(
     async with asyncio.timeout(10):
         while ari_server.claims != ["1700000000.77"]:
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("jump_s", [3600, 86_400])
+async def test_calls_of_others_are_left_alone_when_the_clock_was_set(jump_s: int) -> None:
+    """The heartbeats of live services seem to be old until they have written the next."""
+    clock, taken = FakeClock(), list[str]()
+    heartbeats = {"ivr-2": clock.now()}
+
+    class Calls:
+        async def record_heartbeat(self, instance: str, now: int) -> None:
+            heartbeats[instance] = now
+
+        async def orphaned_calls(self, instance: str, last_seen_before: int) -> list[SimpleNamespace]:
+            orphaned = [name for name, at in heartbeats.items() if name != instance and at < last_seen_before]
+            return [SimpleNamespace(instance=name, uniqueid="1") for name in orphaned]
+
+        async def close_stale(self, now: int) -> None:
+            pass
+
+    async def take_over(instance: str, _name: str, _uniqueid: str) -> None:
+        taken.append(instance)
+
+    application: Any = SimpleNamespace(calls_in_progress=1, take_over_channel=take_over)
+    calls: Any = Calls()
+    heartbeat = InstanceHeartbeat("ivr", application=application, call_store=calls, clock=clock)
+    clock.jump(jump_s)
+    await heartbeat.run_once()
+    assert taken == []
+    heartbeats["ivr-2"] = clock.now()
+    for _ in range(5):
+        clock.advance(s=2)
+        await heartbeat.run_once()
+    assert taken, "a service that is dead is still found, after the seconds that it takes"

@@ -270,7 +270,7 @@ def _caller_id(data: bytes) -> None:
 def _names(data: bytes) -> None:
     text = _text(data)
     matches(text[:128], "123")
-    parse_file_name(Path("/x") / (text.replace("/", "").replace("\0", "")[:255] or "x"), 0)
+    parse_file_name(Path("/x") / (text.replace("/", "").replace("\0", "")[:255] or "x"))
     names.to_realm(text, "x")
     for rule in (
         *(names.language_code, names.realm, names.endpoint_name, names.api_username, names.media_id),

@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from ivr.directory.pin_lockout import PinAttempt, PinLockout, PinVerdict
+from ivr.directory.rate_limit import RateLimiter
+from ivr.errors import RateLimited
 from tests.support.app_fixture import AppFixture
 from tests.support.scripted_call import HangUp, Press, ScriptedCall
 
@@ -196,3 +200,42 @@ async def test_correct_pins_do_not_count(app: AppFixture) -> None:
     await app.create_box()
     for _ in range(30):
         assert await try_pin(app, "1379")
+
+
+async def test_clock_that_is_set_locks_nobody_out_for_long(app: AppFixture) -> None:
+    """Forward by a day and back, as of a machine whose clock was wrong: no lock outlasts a quarter of an hour."""
+    await app.create_box()
+    for jump_s in (3600, 86_400, -3600, -86_400):
+        app.clock.jump(jump_s)
+        await enter_wrong_pin(app, 5)
+        assert not await try_pin(app, "1379")
+        app.clock.jump(-jump_s)
+        app.clock.advance(s=901)
+        assert await try_pin(app, "1379"), jump_s
+        app.clock.advance(s=3600)
+
+
+async def test_hour_of_wrong_tries_that_a_clock_set_back_began_is_over(app: AppFixture) -> None:
+    limiter = RateLimiter(app.container.auth_attempts, app.clock, 2)
+    app.clock.jump(86_400)
+    for _ in range(2):
+        await limiter.settle("192.0.2.1", is_right=False)
+    with pytest.raises(RateLimited):
+        await limiter.require_attempt("192.0.2.1")
+    app.clock.jump(-86_400)
+    await limiter.require_attempt("192.0.2.1")
+    for _ in range(2):
+        await limiter.settle("192.0.2.1", is_right=False)
+    with pytest.raises(RateLimited):
+        await limiter.require_attempt("192.0.2.1")
+
+
+async def test_wrong_pins_of_a_caller_are_counted_anew_after_the_clock_is_set_back(app: AppFixture) -> None:
+    box = await app.create_box()
+    app.clock.jump(86_400)
+    attempt = PinAttempt(box.account_id, None, "5550100")
+    for _ in range(19):
+        await app.container.pin_lockout.settle(attempt, matches=False)
+    app.clock.jump(-86_400)
+    assert await app.container.pin_lockout.settle(attempt, matches=False) is PinVerdict.WRONG
+    assert await app.container.pin_lockout.settle(attempt, matches=False) is PinVerdict.WRONG, "2 of 20 in this hour"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -140,3 +142,65 @@ async def test_due_task_queries_use_index(app: AppFixture) -> None:
     sql = "EXPLAIN QUERY PLAN SELECT EXISTS (SELECT 1 FROM outbox WHERE kind = ? AND due_at <= ?)"
     plan = await app.container.database.read(lambda c: [row["detail"] for row in c.execute(sql, ("mail", 1))])
     assert any("USING COVERING INDEX outbox_by_due (kind=? AND due_at<?)" in step for step in plan), plan
+
+
+@pytest.mark.parametrize("jump_s", [3600, 86_400, 30 * 86_400])
+async def test_tasks_of_a_clock_that_was_set_back_do_not_wait_for_its_time(app: AppFixture, jump_s: int) -> None:
+    outbox = app.container.outbox
+    app.clock.jump(jump_s)
+    await enqueue_new_message(app)
+    [task] = await outbox.claim([TaskKind.NEW], 5)
+    await outbox.reschedule(task, int(app.clock.now()) + 900, "not yet")
+    app.clock.jump(-jump_s)
+    assert await outbox.due_kinds() == {TaskKind.MWI}, "what was due is due"
+    app.clock.advance(s=902)
+    assert await outbox.due_kinds() == {TaskKind.MWI, TaskKind.NEW}, "what was to be tried in 15 minutes is"
+    [again] = await outbox.claim([TaskKind.NEW], 5)
+    assert again.id == task.id
+
+
+async def test_tasks_of_a_clock_that_was_set_back_before_the_start_are_due(app: AppFixture) -> None:
+    app.clock.jump(86_400)
+    await enqueue_new_message(app)
+    app.clock.jump(-86_400)
+    process = ServiceProcess.create(app.settings.node_name, "asterisk", "next")
+    locks = ProcessLocks(app.settings.data.folder / "state" / "locks")
+    outbox = SqliteOutbox(app.container.database, app.clock, process, locks)
+    assert await outbox.due_kinds() == set()
+    await outbox.release_orphaned_leases()
+    assert await outbox.due_kinds() == {TaskKind.NEW, TaskKind.MWI}
+
+
+async def test_task_in_progress_is_not_begun_again_when_the_clock_is_set_forward(
+    app: AppFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lease seems to have ended: the mail would be sent twice."""
+    await enqueue_new_message(app)
+    begun, may_end, outbox = list[int](), asyncio.Event(), app.container.outbox
+    claim, claims = outbox.claim, list[int]()
+
+    async def count(*args: Any, **options: Any) -> list[OutboxTask]:
+        claimed = await claim(*args, **options)
+        claims.append(len(claimed))
+        return claimed
+
+    monkeypatch.setattr(outbox, "claim", count)
+
+    async def send(task: OutboxTask) -> HandlerResult:
+        begun.append(task.id)
+        await may_end.wait()
+        return None
+
+    worker = OutboxWorker("test", {TaskKind.NEW: send}, outbox, app.clock, limits=WorkerLimits(max_concurrency=2))
+    working = asyncio.create_task(worker.run_once())
+    while not begun:
+        await asyncio.sleep(0)
+    app.clock.jump(86_400)
+    assert TaskKind.NEW in await outbox.due_kinds()
+    again = asyncio.create_task(worker.run_once())
+    while len(claims) < 2 and not again.done():
+        await asyncio.sleep(0)
+    may_end.set()
+    await asyncio.gather(working, again)
+    assert len(begun) == 1
+    assert [task.kind for task in await app.container.outbox.list_tasks()] == [TaskKind.MWI]

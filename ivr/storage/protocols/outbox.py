@@ -84,9 +84,17 @@ class OutboxStore(Protocol):
         """Return the kinds of which a task is due."""
 
     async def claim(
-        self, kinds: Collection[TaskKind], limit: int, *, max_per_account: int | None = None
+        self,
+        kinds: Collection[TaskKind],
+        limit: int,
+        *,
+        max_per_account: int | None = None,
+        running: Collection[str] = (),
     ) -> list[OutboxTask]:
         """Claim at most `limit` due tasks, longest waiting first.
+
+        `running`: leases of tasks that are worked on. They are not claimed again where the clock was set forward, and
+        their leases seem to have ended.
 
         Of each kind, at most `max_per_account` tasks of an account are claimed at a time. Then accounts take turns: one
         with many tasks, or several of them, do not delay that of another.

@@ -32,6 +32,10 @@ _DUE_KINDS = (
 ).format(_IS_OWN.replace("kind <>", "kinds.kind <>"))
 
 
+MIN_JUMP_S = 10
+"""Seconds by which a clock is set at least; less is its drift, which nobody notices."""
+
+
 class SqliteOutbox:
     """The `OutboxStore` of one database file.
 
@@ -45,8 +49,21 @@ class SqliteOutbox:
         self._process = process
         self._locks = locks
         self._claim_count = 0
+        self._lead_s = self._clock_lead_s()
         self._had_a_turn: dict[TaskKind, set[str]] = {}
         """The accounts that have had a task claimed since all with due tasks had one, where accounts take turns."""
+
+    def _clock_lead_s(self) -> float:
+        return self._clock.now() - self._clock.monotonic()
+
+    async def _follow_clock(self) -> None:
+        """Make tasks due as much earlier as the clock was set back: they would wait for the time that it showed."""
+        lead_s = self._clock_lead_s()
+        if (back_s := int(self._lead_s - lead_s)) >= MIN_JUMP_S:
+            sql = "UPDATE outbox SET due_at = due_at - ? WHERE due_at > ? AND due_at < ? AND lease IS NULL"
+            values = (back_s, int(self._clock.now()), NEVER_DUE)
+            await self._database.write(lambda c: c.execute(sql, values).rowcount)
+        self._lead_s = lead_s
 
     # -- for workers ---------------------------------------------------------------------------------------------------
 
@@ -57,18 +74,31 @@ class SqliteOutbox:
         own = [run for run in run_ids if run != self._process.run_id and self._process.is_of_same_node(run)]
         dead = [run for run in own if not self._locks.has_run(run)]
         sql = "UPDATE outbox SET lease = NULL, due_at = ? WHERE lease LIKE ? || ':%'"
-        return await self._database.write(lambda c: c.executemany(sql, [(now, run) for run in dead]).rowcount)
+        # The clock was set back while no service ran.
+        of_the_future = "UPDATE outbox SET due_at = ? WHERE created_at > ? AND due_at < ? AND lease IS NULL"
+
+        def release(connection: sqlite3.Connection) -> int:
+            connection.execute(of_the_future, (now, now + MIN_JUMP_S, NEVER_DUE))
+            return connection.executemany(sql, [(now, run) for run in dead]).rowcount
+
+        return await self._database.write(release)
 
     def change_fingerprint(self) -> bytes:
         return self._database.change_signal()
 
     async def due_kinds(self) -> set[TaskKind]:
+        await self._follow_clock()
         values = {"now": int(self._clock.now()), "asterisk": self._process.asterisk}
         rows = await self._database.read(lambda c: c.execute(_DUE_KINDS, values).fetchall())
         return {TaskKind(row[0]) for row in rows}
 
     async def claim(
-        self, kinds: Collection[TaskKind], limit: int, *, max_per_account: int | None = None
+        self,
+        kinds: Collection[TaskKind],
+        limit: int,
+        *,
+        max_per_account: int | None = None,
+        running: Collection[str] = (),
     ) -> list[OutboxTask]:
         # Each commit wakes the workers of all nodes, and one of them claims: the others only read.
         if not (due_kinds := await self.due_kinds() & {*kinds}):
@@ -81,12 +111,14 @@ class SqliteOutbox:
         # An account with many due tasks must not hide those of others: its limit and its turn are part of the search.
         sql = (
             "WITH chosen AS (SELECT id FROM outbox WHERE kind = :kind AND due_at <= :now AND account_id NOT IN"
-            f" (SELECT value FROM json_each(:excluded)){_IS_OWN} ORDER BY due_at, id LIMIT :batch"
+            " (SELECT value FROM json_each(:excluded)) AND (lease IS NULL OR lease NOT IN"
+            f" (SELECT value FROM json_each(:running))){_IS_OWN} ORDER BY due_at, id LIMIT :batch"
             " /* FOR UPDATE SKIP LOCKED */)"
             " UPDATE outbox SET lease = :lease, due_at = :ends_at, attempts = attempts + 1"
             " WHERE id IN (SELECT id FROM chosen) RETURNING *"
         )
         values = {"lease": lease, "ends_at": now + LEASE_S, "now": now, "asterisk": self._process.asterisk}
+        values["running"] = json.dumps([*running])
 
         def claim_tasks(connection: sqlite3.Connection) -> tuple[list[OutboxTask], dict[TaskKind, set[str]]]:
             tasks: list[OutboxTask] = []
