@@ -202,7 +202,7 @@ async def test_correct_pins_do_not_count(app: AppFixture) -> None:
         assert await try_pin(app, "1379")
 
 
-async def test_clock_that_is_set_locks_nobody_out_for_long(app: AppFixture) -> None:
+async def test_clock_that_is_set_prolongs_no_lock(app: AppFixture) -> None:
     """Forward by a day and back, as of a machine whose clock was wrong: no lock outlasts a quarter of an hour."""
     await app.create_box()
     for jump_s in (3600, 86_400, -3600, -86_400):

@@ -33,7 +33,7 @@ _DUE_KINDS = (
 
 
 MIN_JUMP_S = 10
-"""Seconds by which a clock is set at least; less is its drift, which nobody notices."""
+"""Seconds by which a clock is set at least: less is its drift, which delays too little to matter."""
 
 
 class SqliteOutbox:
