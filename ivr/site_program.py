@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +20,30 @@ ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 TIMEOUT_S = 10.0
 """An owner at the phone waits for the program that runs after a PIN was set."""
 MAX_ERROR_LENGTH = 300
+READ_SIZE = 16_384
+
+
+class _ErrorOutput:
+    """The standard error of a program: its beginning is kept, and the rest is read and dropped."""
+
+    def __init__(self) -> None:
+        self._read_end, self.write_end = os.pipe()
+        os.set_blocking(self._read_end, False)
+        self.beginning = b""
+
+    def __enter__(self) -> _ErrorOutput:
+        asyncio.get_running_loop().add_reader(self._read_end, self.read_available)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.get_running_loop().remove_reader(self._read_end)
+        os.close(self._read_end)
+        os.close(self.write_end)
+
+    def read_available(self) -> None:
+        """Read once what is there."""
+        with suppress(BlockingIOError):
+            self.beginning = (self.beginning + os.read(self._read_end, READ_SIZE))[:READ_SIZE]
 
 
 class SiteProgram:
@@ -30,15 +55,26 @@ class SiteProgram:
         self._timeout_s = timeout_s
 
     async def run(self, *arguments: str, given: str = "") -> None:
-        """Run the program to its end, with `given` as its standard input. Raises `ProgramFailed`."""
+        """Run the program to its end, with `given` as its standard input. Raises `ProgramFailed`.
+
+        What it leaves running in the background is not waited for, though it may have the program's standard error.
+        """
         await asyncio.to_thread(self._verify)
+        with _ErrorOutput() as errors:
+            returncode = await self._run(arguments, given, errors.write_end)
+            errors.read_available()
+        if returncode:
+            reason = " ".join(errors.beginning.decode(errors="replace").split())[:MAX_ERROR_LENGTH]
+            raise self._failure(f"exit code {returncode}: {reason}" if reason else f"code {returncode}")
+
+    async def _run(self, arguments: Sequence[str], given: str, stderr: int) -> int:
         try:
             process = await asyncio.create_subprocess_exec(
                 self._path,
                 *arguments,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.PIPE,
+                stderr=stderr,
                 env=ENVIRONMENT,
                 cwd="/",
                 start_new_session=True,
@@ -47,7 +83,7 @@ class SiteProgram:
             raise self._failure(describe_error(error)) from error
         try:
             async with asyncio.timeout(self._timeout_s):
-                _, complaint = await process.communicate(given.encode())
+                await process.communicate(given.encode())
         except TimeoutError:
             raise self._failure(f"it has not ended after {self._timeout_s:g} s") from None
         finally:
@@ -55,9 +91,7 @@ class SiteProgram:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
-        if process.returncode:
-            reason = " ".join(complaint.decode(errors="replace").split())[:MAX_ERROR_LENGTH]
-            raise self._failure(f"exit code {process.returncode}: {reason}" if reason else f"code {process.returncode}")
+        return process.returncode or 0
 
     def _verify(self) -> None:
         """Raise `ProgramFailed` if another user than root could choose what runs."""

@@ -119,9 +119,9 @@ class MwiWorker:
         if ami and needs_resync and not await self._resync_all(ami):
             return 0
         if ami is None:
-            tasks = await self._outbox.claim(self.kinds, BATCH_SIZE)
-            await self._outbox.complete(tasks)
-            return len(tasks)
+            dropped = await self._outbox.claim(self.kinds, BATCH_SIZE)
+            await self._outbox.complete(dropped)
+            return len(dropped)
         async with self._targets.exclusive():
             tasks = self._claimed = self._claimed or await self._outbox.claim(self.kinds, BATCH_SIZE)
             self._busy = len(tasks)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from ivr.errors import InvalidFields
+from ivr.errors import InvalidFields, ProgramFailed
+from ivr.site_program import SiteProgram
 from ivr.storage.records import ChangeReason, Folder
 from tests.notifications.conftest import NotificationAppFixture
 from tests.support.scripted_call import Press
@@ -52,6 +55,24 @@ async def test_program_that_fails_is_tried_again(tmp_path: Path) -> None:
     await app.run_until_idle()
     assert (tmp_path / "out").read_text() == "run\nrun\n"
     await app.shut_down()
+
+
+@pytest.mark.parametrize("code", [0, 3])
+async def test_program_that_leaves_a_child_in_the_background_has_ended(tmp_path: Path, code: int) -> None:
+    """The child has its standard error: the program was said not to have ended, and ran five times."""
+    path = program_of(tmp_path, f"sleep 60 & echo $! > {tmp_path}/child; echo full >&2; exit {code}")
+    program = SiteProgram(path, "[notifications] program", timeout_s=15)
+    try:
+        with pytest.raises(ProgramFailed, match="exit code 3: full") if code else nullcontext():
+            await program.run("demo")
+    finally:
+        os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
+
+
+async def test_program_that_writes_many_errors_ends(tmp_path: Path) -> None:
+    path = program_of(tmp_path, "head -c 3000000 /dev/zero | tr '\\0' x >&2; exit 2")
+    with pytest.raises(ProgramFailed, match=r"exit code 2: x{300}$"):
+        await SiteProgram(path, "[notifications] program", timeout_s=15).run("demo")
 
 
 @pytest.mark.parametrize("fails", [False, True])
