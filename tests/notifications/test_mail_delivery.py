@@ -322,6 +322,37 @@ async def test_cleanup_is_skipped_when_a_recipient_was_not_mailed(
     assert await mail_app.folder_of(message) == "new"
 
 
+async def test_mail_that_waits_goes_to_the_address_that_took_the_place_of_its_own(
+    mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer
+) -> None:
+    """A corrected address got nothing: retries, also those of `ivr outbox retry`, went to the wrong one for ever."""
+    smtp_server.unknown_recipients.add("ane@example.org")
+    box = await mail_app.create_box(notify_email_addresses=["ane@example.org", BEN], delete_after_notify=True)
+    message = await mail_app.leave_message(box)
+    await mail_app.run_until_idle()
+    assert [to for to, _ in smtp_server.received] == [BEN]
+    await mail_app.container.boxes.patch(box, {"notify_email_addresses": [BEN.upper(), OWNER_EMAIL]})
+    await mail_app.container.outbox.retry()
+    await mail_app.run_until_idle()
+    assert [to for to, _ in smtp_server.received] == [BEN, OWNER_EMAIL]
+    assert await mail_app.folder_of(message) == "deleted"
+
+
+async def test_mail_that_waits_is_not_sent_to_an_address_that_was_removed(
+    mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer
+) -> None:
+    smtp_server.behaviours += ["accepts", "rejects temporarily"]
+    box = await mail_app.create_box(notify_email_addresses=[OWNER_EMAIL, BEN], delete_after_notify=True)
+    message = await mail_app.leave_message(box)
+    await mail_app.run_until_idle()
+    await mail_app.container.boxes.patch(box, {"notify_email_addresses": [OWNER_EMAIL]})
+    mail_app.clock.advance(s=900)
+    await mail_app.run_until_idle()
+    assert [to for to, _ in smtp_server.received] == [OWNER_EMAIL]
+    assert await mail_app.pending_tasks() == []
+    assert await mail_app.folder_of(message) == "new"
+
+
 async def test_cleanup_is_skipped_without_recipients(mail_app: NotificationAppFixture) -> None:
     message = await mail_app.leave_message(await mail_app.create_box(delete_after_notify=True))
     await mail_app.run_until_idle()

@@ -11,7 +11,12 @@ from ivr.mailbox.boxes import Boxes
 from ivr.notifications.mail.audio import Omission
 from ivr.notifications.mail.composition import MailComposer
 from ivr.notifications.mail.smtp import SmtpClient
-from ivr.notifications.mail.subscriber import SHORT_MAIL, resolve_recipients
+from ivr.notifications.mail.subscriber import (
+    SHORT_MAIL,
+    enqueue_mail_instead,
+    recipients_instead,
+    resolve_recipients,
+)
 from ivr.notifications.worker import NO_CUTOFF, Handler, HandlerResult
 from ivr.storage.protocols import MessageStore, Transaction
 from ivr.storage.records import Actor, AuditAction, ChangeReason, Door, Folder, OutboxTask, TaskKind
@@ -41,7 +46,7 @@ class MailSender:
         return {TaskKind.MAIL: self.send}
 
     async def send(self, task: OutboxTask) -> HandlerResult:
-        """Send one mail to one recipient, unless its box or message no longer exists.
+        """Send one mail to one recipient, unless its box or message no longer exists, or others are its recipients now.
 
         A mail whose content is refused is sent without the audio, and so is the first retry if the audio cannot be
         read. A task without a box is about the account in its payload. Raises `NotificationFailed`,
@@ -56,6 +61,9 @@ class MailSender:
             message = await self._messages.get(task.box_id, task.message_id, NO_CUTOFF) if task.message_id else None
         except (NotFound, PastRetention):
             return None
+        if (instead := recipients_instead(task, mailbox)) is not None:
+            log.info("mail.recipient_changed", box=task.box_id, row=task.id)
+            return lambda transaction: enqueue_mail_instead(transaction, mailbox, task, instead)
         try:
             mail, has_audio = await self._composer.compose(task, mailbox, message)
         except AudioUnavailable as error:

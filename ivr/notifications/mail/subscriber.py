@@ -8,7 +8,7 @@ from ivr.mailbox.mailbox import Mailbox, Occupancy
 from ivr.notifications.event import MailboxEvent
 from ivr.notifications.settings import NotificationSettings
 from ivr.storage.protocols import Transaction
-from ivr.storage.records import Folder, Message, TaskKind
+from ivr.storage.records import Folder, Message, OutboxTask, TaskKind
 from ivr.validation.addresses import is_mail_address, unique_addresses
 
 TEMPLATES = {TaskKind.NEW: "new_message", TaskKind.BOX_FULL: "box_full", TaskKind.BOX_LOCKED: "box_locked"}
@@ -82,28 +82,63 @@ class MailSubscriber:
 
 def _enqueue_box_mail(transaction: Transaction, mailbox: Mailbox, kind: TaskKind, template: str) -> None:
     """Enqueue a mail about a box for each recipient of mails of this kind."""
-    for address in resolve_recipients(mailbox, kind):
-        transaction.enqueue(
-            TaskKind.MAIL,
-            account_id=mailbox.account_id,
-            box_id=mailbox.id,
-            target=address,
-            payload={"template": template},
-        )
+    _enqueue_mails(transaction, mailbox, None, template, resolve_recipients(mailbox, kind))
 
 
 def enqueue_new_message_mail(transaction: Transaction, mailbox: Mailbox, message: Message) -> None:
     """Enqueue one mail for each recipient of a new message, and a short one for each of the short mails."""
-    recipients = [(address, TEMPLATES[TaskKind.NEW]) for address in resolve_recipients(mailbox, TaskKind.NEW)]
-    short = [address for address in mailbox.settings.short_mail_addresses if is_mail_address(address)]
-    for address, template in (*recipients, *((address, SHORT_MAIL) for address in short)):
+    for template in (TEMPLATES[TaskKind.NEW], SHORT_MAIL):
+        _enqueue_mails(transaction, mailbox, message.id, template, _recipients_of(mailbox, template))
+
+
+def recipients_instead(task: OutboxTask, mailbox: Mailbox) -> list[str] | None:
+    """Return the addresses that took the place of the one that a waiting mail is for; None: it is still a recipient.
+
+    Addresses that the mailbox has got since the mail was enqueued take the places of those that it has no longer, in
+    order; the last one takes those that are left, so that each mail that waits goes to someone.
+    """
+    before = [str(address) for address in task.payload.get("recipients") or ()]
+    now = _recipients_of(mailbox, str(task.payload["template"]))
+    if not before or task.target.lower() in (address.lower() for address in now):
+        return None
+    removed, added = _without(before, now), _without(now, before)
+    return added[removed.index(task.target) :: len(removed)] or added[-1:]
+
+
+def enqueue_mail_instead(transaction: Transaction, mailbox: Mailbox, task: OutboxTask, addresses: list[str]) -> None:
+    """Enqueue a waiting mail anew, for these recipients."""
+    template = str(task.payload["template"])
+    _enqueue_mails(transaction, mailbox, task.message_id, template, _recipients_of(mailbox, template), addresses)
+
+
+def _without(addresses: list[str], others: list[str]) -> list[str]:
+    known = {other.lower() for other in others}
+    return [address for address in addresses if address.lower() not in known]
+
+
+def _recipients_of(mailbox: Mailbox, template: str) -> list[str]:
+    if template == SHORT_MAIL:
+        return [address for address in mailbox.settings.short_mail_addresses if is_mail_address(address)]
+    kinds = {name: kind for kind, name in TEMPLATES.items()}
+    return resolve_recipients(mailbox, kinds.get(template, TaskKind.BOX_FULL))
+
+
+def _enqueue_mails(
+    transaction: Transaction,
+    mailbox: Mailbox,
+    message_id: str | None,
+    template: str,
+    recipients: list[str],
+    chosen: list[str] | None = None,
+) -> None:
+    for address in recipients if chosen is None else chosen:
         transaction.enqueue(
             TaskKind.MAIL,
             account_id=mailbox.account_id,
             box_id=mailbox.id,
-            message_id=message.id,
+            message_id=message_id,
             target=address,
-            payload={"template": template},
+            payload={"template": template, "recipients": recipients},
         )
 
 
