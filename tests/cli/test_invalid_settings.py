@@ -30,19 +30,20 @@ def _is_free_text(field: FieldInfo) -> bool:
     return not constrained and field.annotation in (str, Path, str | None)
 
 
-@pytest.mark.parametrize(("section", "name"), typed_settings(), ids=".".join)
+@pytest.mark.parametrize(("section", "name"), typed_settings())
 def test_value_of_wrong_type_is_an_error(
     ivr: Ivr, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, section: str, name: str
 ) -> None:
     monkeypatch.delenv(f"IVR_{section}__{name}".upper(), raising=False)
-    (tmp_path / "ivr.toml").write_text(f'[{section}]\n{name} = "nonsense with spaces"\n')
+    (tmp_path / "ivr.toml").write_text(f'[{section}]\n{name} = "nonsense with spaces!"\n')
     monkeypatch.setenv("IVR_CONFIG", str(tmp_path / "ivr.toml"))
     error = ivr("account", "list", fails=1).stderr
     if (section, name) == ("database", "url"):  # It may hold a password.
         assert "database.url: not of the right form" in error
         assert "nonsense" not in error
     else:
-        assert f"{section}.{name} = 'nonsense with spaces'" in error
+        in_whole, one_of_list = f"{section}.{name} = 'nonsense with spaces!'", f"{section}.{name}.2 = 'spaces!'"
+        assert in_whole in error or one_of_list in error
     assert "ivr.toml" in error
     assert "problem" in ivr("doctor", fails=1).stdout
 

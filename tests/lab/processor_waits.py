@@ -33,7 +33,8 @@ class ProcessorWatch:
     """Writes down the waits of all processes that this one has started, and of those that these have started.
 
     `/proc/PID/schedstat` tells how long the main thread of a process was ready and did not run, whatever the process
-    itself does: a service that is slow by its own fault has no waits. Processes with a niceness above 0 wait by intent.
+    itself does: a service that is slow by its own fault has no waits. Processes of a higher niceness than this one
+    wait by intent.
     """
 
     def __init__(self, path: Path, *, interval_s: float = INTERVAL_S) -> None:
@@ -78,11 +79,11 @@ def find_waits(path: Path, begin: float, end: float) -> list[ProcessorWait]:
 
 def read_waits_ns() -> dict[int, int]:
     """Return how long each process that this one has started, directly or not, waited for a processor, by its id."""
-    parents = {}
+    parents, own_niceness = {}, os.getpriority(os.PRIO_PROCESS, 0)
     for folder in PROC.glob("[0-9]*"):
         with suppress(OSError, ValueError):
             fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[16]) <= 0:  # Its niceness.
+            if int(fields[16]) <= own_niceness:
                 parents[int(folder.name)] = int(fields[1])
     waits = {}
     for pid in parents:
