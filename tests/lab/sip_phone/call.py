@@ -162,6 +162,7 @@ class PhoneCall:
         self._cancel = take_back
         self.is_up = True
         self._media.start(remote)
+        self._line.changes.notify_all()
 
     def begin(self, remote: SessionDescription) -> None:
         """The call was answered: sends from now on, if it did not before."""
