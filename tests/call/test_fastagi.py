@@ -129,7 +129,7 @@ async def test_pin_typed_where_none_is_asked_for_is_nowhere_in_the_clear(
     pbx: FakePbx, capfd: pytest.CaptureFixture[str], arguments: list[str], channel: str, typed: str
 ) -> None:
     await pbx.app.create_message(await pbx.app.create_box(owner=pbx.app.alice, pin="8426"))
-    await pbx.run_call(TypingHandset(f"{typed}****##", 0.02), *arguments, channel=channel)
+    await pbx.run_call(TypingHandset(f"{typed}****##0#", 0.02), *arguments, channel=channel)
     keys = [step["key"] for step in await pbx.call_record_steps() if step["what"] == "key"]
     assert "•" in keys, "the record shows that keys were pressed"
     assert not set(keys) & set("8426")
