@@ -149,6 +149,7 @@ def test_several_processes_share_one_address_and_replace_each_other(environment:
         assert len(before) == 2
         killed = min(before)
         os.kill(killed, signal.SIGKILL)
+        wait_for(lambda: not is_running(killed))  # Until then the kernel may give it a connection.
         assert get_boxes().status_code == 200, "the other one serves"
         wait_for(lambda: len(children(process.pid) - {killed}) == 2)
         assert {get_boxes().status_code for _ in range(10)} == {200}
