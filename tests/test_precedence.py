@@ -125,7 +125,7 @@ def test_call_has_a_thread_while_requests_occupy_theirs() -> None:
             requests = [asyncio.create_task(asyncio.to_thread(release.wait, 60)) for _ in range(REQUESTS)]
         await asyncio.sleep(0)
         try:
-            assert await asyncio.wait_for(asyncio.to_thread(threading.get_ident), 10)
+            assert await asyncio.wait_for(asyncio.to_thread(threading.get_ident), 60)
         finally:
             release.set()
         assert all(await asyncio.gather(*requests))
@@ -170,7 +170,7 @@ def test_call_reads_while_requests_occupy_the_database(database: SqliteDatabase)
             requests = [asyncio.create_task(database.read(lambda _: release.wait(60))) for _ in range(REQUESTS)]
         await asyncio.sleep(0)
         try:
-            assert await asyncio.wait_for(database.read(lambda c: c.execute("SELECT 1").fetchone()[0]), 10) == 1
+            assert await asyncio.wait_for(database.read(lambda c: c.execute("SELECT 1").fetchone()[0]), 60) == 1
         finally:
             release.set()
             await asyncio.gather(*requests)

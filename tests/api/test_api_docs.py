@@ -36,7 +36,7 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     assert process.stdout
     yield {**environment, "SERVED": process.stdout.readline().split()[-1]}
     process.send_signal(signal.SIGTERM)
-    process.wait(20)
+    process.wait(60)
     process.stdout.close()
 
 

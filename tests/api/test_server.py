@@ -126,7 +126,7 @@ def api_process(environment: dict[str, str], *options: str) -> Iterator[tuple[su
         yield process, first_line, lambda: httpx.get(path, headers={"X-Auth-Token": created["token"]})
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
         if process.stdout:
             process.stdout.close()
 
@@ -136,7 +136,7 @@ def test_api_runs_in_its_own_process(environment: dict[str, str]) -> None:
         response = get_boxes()
         assert (response.status_code, response.json()["data"], "agi:" in first_line) == (200, [], False)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(15) == 0
+        assert process.wait(60) == 0
 
 
 def children(process_id: int) -> set[int]:
@@ -154,14 +154,14 @@ def test_several_processes_share_one_address_and_replace_each_other(environment:
         wait_for(lambda: len(children(process.pid) - {killed}) == 2)
         assert {get_boxes().status_code for _ in range(10)} == {200}
         process.send_signal(signal.SIGTERM)
-        assert process.wait(15) == 0
+        assert process.wait(60) == 0
 
 
 def test_processes_end_with_their_parent(environment: dict[str, str]) -> None:
     with api_process(environment, "--workers", "2") as (process, _, _):
         started = children(process.pid)
         process.kill()
-        process.wait(15)
+        process.wait(60)
         wait_for(lambda: not any(map(is_running, started)))
 
 
@@ -180,7 +180,7 @@ def is_running(process_id: int) -> bool:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = monotonic() + 20
+    deadline = monotonic() + 60
     while not condition():
         assert monotonic() < deadline
         sleep(0.05)

@@ -105,7 +105,7 @@ def workers(app: AppFixture, tmp_path: Path) -> Iterator[WorkerClients]:
         yield WorkerClients(url, [int(child) for child in children], environment)
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
         if process.stdout:
             process.stdout.close()
 

@@ -40,7 +40,7 @@ class AriPbx:
     async def call_record(self) -> dict[str, Any]:
         """What is written down of the only call, when it is over."""
         question = "SELECT status, steps FROM calls"
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (row := await self.app.container.database.read(lambda c: c.execute(question).fetchone())) is None:
                 await asyncio.sleep(0.005)
         return {"status": row[0], "steps": json.loads(row[1])}
@@ -343,7 +343,7 @@ async def test_stasis_end_before_hangup_is_reported_as_hangup(ari_pbx: AriPbx) -
 async def _wait_until_no_calls(ari_pbx: AriPbx) -> None:
     assert ari_pbx.service.call_servers
     assert ari_pbx.service.call_servers.ari
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while ari_pbx.service.call_servers.ari.stasis_application.calls_in_progress:
             await asyncio.sleep(0.01)
 
@@ -388,7 +388,7 @@ async def test_a_lost_connection_does_not_end_a_call(ari_pbx: AriPbx) -> None:
     call = ari_pbx.start_call("number=1000")
     playback = await call.wait_for_playback("(recording)")
     await ari_pbx.asterisk.lose_connections()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not playback.heard_positions:
             await asyncio.sleep(0.01)  # It ends while no connection can carry the event.
     await ari_pbx.asterisk.connected()
@@ -452,7 +452,7 @@ async def test_wrong_password_is_logged_and_retried(
     ari_server.takes = app.settings.data.folder / "takes"
     service = await start_service(app.container, component="calls")
     log = ""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while log.count("its password in ari.conf must be that of [ari]") < 2:
             await asyncio.sleep(0.05)
             log += capfd.readouterr().out

@@ -48,7 +48,7 @@ async def another_service(app: AppFixture, ari_server: FakeAriServer) -> AsyncIt
         second_app = App(app.settings.model_copy(update={"ari": ari}), clock=SystemClock()).open()
         requests_before = len(ari_server.requests)
         running.append(await start_service(second_app, component="calls"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not any(f"applications/{application}" in one for one in ari_server.requests[requests_before:]):
                 await asyncio.sleep(0.01)
         return running[-1]
@@ -73,7 +73,7 @@ def wait_for_row(app: AppFixture, sql: str) -> int:
 
 
 async def wait_until(app: AppFixture, condition: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not wait_for_row(app, condition):
             await asyncio.sleep(0.01)
 
@@ -178,7 +178,7 @@ async def test_caller_with_recording_returns_to_dialplan_and_is_thanked(
     await another_service()
     assert await call.wait_until_over() == "", "the service sets no status: the dialplan looks at the recording"
     call.hang_up()
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while not (found := await app.messages(box)):
             await asyncio.sleep(0.05)
     assert [message.length_ms for message in found] == [3000]
@@ -218,7 +218,7 @@ async def test_call_offered_to_several_services_is_claimed(
     await another_service()
     about = {"id": "1700000000.77", "name": TRUNK}
     ari_server.send_event("CallBroadcast", channel=about)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while ari_server.claims != ["1700000000.77"]:
             await asyncio.sleep(0.01)
 

@@ -173,7 +173,7 @@ async def run_until_reset(pbx: FakePbx, *arguments: str, path: str, at_prompt: i
     header += [f"agi_arg_{n}: {argument}" for n, argument in enumerate(("account=demo", *arguments), 1)]
     writer.write("\n".join([*header, "", ""]).encode())
     recorded = prompts = 0
-    while line := (await asyncio.wait_for(reader.readline(), 5)).decode():
+    while line := (await asyncio.wait_for(reader.readline(), 60)).decode():
         words = line.replace('"', "").split()
         reply = "200 result=0 endpos=160"
         if words[0] == "RECORD":
@@ -191,7 +191,7 @@ async def run_until_reset(pbx: FakePbx, *arguments: str, path: str, at_prompt: i
 async def wait_for_status(pbx: FakePbx) -> str:
     """How the only call ended."""
     sql = "SELECT status FROM calls"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while (row := await pbx.app.container.database.read(lambda c: c.execute(sql).fetchone())) is None:
             await asyncio.sleep(0.005)
     return str(row[0])

@@ -37,7 +37,7 @@ async def recovered_length_ms(pbx: FakePbx, number: str = "1001") -> int:
     """The length in ms of the only message of the box, as soon as there is one."""
     box = await pbx.app.container.boxes.find_by_number(pbx.app.account.id, number)
     assert box
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (found := await pbx.app.messages(box)):
             await advance_time(pbx, 2)
     [message] = found

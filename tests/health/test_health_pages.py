@@ -55,7 +55,7 @@ async def get(url: str) -> tuple[int, dict[str, Any]]:
 
 async def get_when(url: str, status: int) -> tuple[int, dict[str, Any]]:
     """Return the page as soon as it has this status. A report is valid for a second."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (found := await get(url))[0] != status:
             await asyncio.sleep(0.1)
     return found

@@ -201,7 +201,7 @@ async def test_sign_in_waits_for_message_that_is_being_synced(
 
     def copy_slowly(source: Path, target: Path) -> int:
         disk_is_slow.set()
-        assert disk_is_done.wait(10)
+        assert disk_is_done.wait(60)
         return copy_and_repair(source, target)
 
     monkeypatch.setattr(app.container.recordings, "copy_and_repair", copy_slowly)

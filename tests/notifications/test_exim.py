@@ -84,7 +84,7 @@ def exim_server(tmp_path: Path) -> Iterator[EximServer]:
     shutil.chown(folder, "Debian-exim", "Debian-exim")
     process = subprocess.Popen([EXIM or "", "-bdf", "-C", str(configuration)], stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while process.poll() is None and time.monotonic() < deadline:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -93,7 +93,7 @@ def exim_server(tmp_path: Path) -> Iterator[EximServer]:
         yield EximServer(folder, port)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -99,7 +99,7 @@ async def test_rejection_by_booting_asterisk_is_retried_soon(
     )
     running = asyncio.create_task(worker.run_forever())
     await mwi_app.connect_ami()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while shown_mwi.get("1000@ivr") != (1, 0):
             await asyncio.sleep(0.01)
     running.cancel()
@@ -126,7 +126,7 @@ async def test_light_is_right_soon_after_the_database_was_away(
     await mwi_app.connect_ami()
     await mwi_app.create_message(await mwi_app.create_box())
     running = asyncio.create_task(worker.run_forever())
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while await container.outbox.backlog_by_kind() != {TaskKind.NEW: (1, 0)}:
             await asyncio.sleep(0.01)
     running.cancel()
@@ -448,7 +448,7 @@ async def test_slow_mail_server_does_not_delay_mwi(tmp_path: Path, ami_server: F
     assert TaskKind.MAIL in {task.kind for task in await app.pending_tasks()}
     silent.close()
     first_connection.close()
-    await asyncio.wait_for(silent.wait_closed(), 5)
+    await asyncio.wait_for(silent.wait_closed(), 60)
     await app.outbox_runner.stop()
     while not connections.empty():
         connections.get_nowait().close()

@@ -62,7 +62,7 @@ async def test_outbox_is_queried_only_after_change_or_interval() -> None:
         await outbox.wait_for_polls(5)
         assert outbox.queries == 1, "queried at the start only, because nothing changed"
         outbox.has_due, outbox.fingerprint = {TaskKind.MWI}, b"2"
-        await asyncio.wait_for(worker.wakeups.wait(), 10)
+        await asyncio.wait_for(worker.wakeups.wait(), 60)
         await outbox.wait_for_polls(3)
         assert outbox.queries == 2, "queried once for a change"
         await outbox.wait_for_polls(22)

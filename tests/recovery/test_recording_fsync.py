@@ -25,7 +25,7 @@ class FsyncRecorder:
         self.names.append(path.name)
 
     async def wait_for(self, name: str, count: int = 1) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while self.names.count(name) < count:
                 await asyncio.sleep(0.005)
 

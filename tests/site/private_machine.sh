@@ -35,6 +35,7 @@ stop() {
 }
 start() {
     user=$(stat -c %u /var/lib/ivr) group=$(stat -c %g /var/lib/ivr)
+    : > /mnt/log  # The process in the background may open it later than grep does.
     setpriv --reuid "$user" --regid "$group" --init-groups ivr serve > /mnt/log 2>&1 < /dev/null &
     echo $! > /mnt/pid
     for _ in $(seq 600); do grep -q "ready for programs" /mnt/log && return 0; sleep 0.05; done

@@ -135,7 +135,7 @@ class FakeChannel:
 
     async def _wait_for(self, found: Callable[[], Any], what: str) -> Any:
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not (one := found()):
                     self._changed.clear()
                     await self._changed.wait()
@@ -399,7 +399,7 @@ class FakeAriServer:
         await asyncio.sleep(0)
 
     async def connected(self) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self._connected.wait()
 
     async def send(self, frame: str | bytes) -> None:

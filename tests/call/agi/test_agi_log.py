@@ -31,7 +31,7 @@ def run_with_invalid_settings(syslog: Path, stderr: int) -> subprocess.Completed
 def syslog(tmp_path: Path) -> socket.socket:
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     bound.bind(str(tmp_path / "log"))
-    bound.settimeout(10)
+    bound.settimeout(60)
     return bound
 
 
