@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")]
 MAX_PICTURE_BYTES = 150_000
+ENDPOINTS_OF_EXAMPLES = {"alice-desk", "bob-desk", "front-desk"}
 
 
 def rows(document: Path, heading: str) -> list[list[str]]:
@@ -79,6 +80,15 @@ def test_every_dialplan_argument_is_documented() -> None:
 def test_every_status_is_documented() -> None:
     documented = {row[0].strip("`") for row in rows(DOCS / "dialplan.md", "## IVR_STATUS")}
     assert documented == {status.value for status in Status}
+
+
+def test_pages_and_samples_name_the_same_endpoints() -> None:
+    """A reader who copies one example dials what the next page calls a phone."""
+    sources = [*DOCS.glob("*.md"), ROOT / "README.md", *(ROOT / "asterisk-conf").glob("*.conf")]
+    named = {
+        (name, source.name) for source in sources for name in re.findall(r"PJSIP/([a-z][\w-]*)", source.read_text())
+    }
+    assert {found for found in named if found[0] not in ENDPOINTS_OF_EXAMPLES} == set()
 
 
 def commands(group: typer.Typer, path: str) -> Iterable[str]:
