@@ -205,9 +205,6 @@ def _extensions_conf(site: LabConfig) -> Iterable[str]:
         '#include "extensions_override_freepbx.conf"',
         '#include "extensions_additional.conf"',
         '#include "extensions_custom.conf"',
-        "[globals]",
-        f"{LATER_GLOBAL} => 1",
-        "",
         "[from-phones]",
         "include => ivr-phones",
         "exten => _1XXX,1,Gosub(ivr-leave,s,1(number=${EXTEN}))",
@@ -257,7 +254,7 @@ def _freepbx_files() -> dict[str, Iterable[str]]:
     written = [f"exten => s,{n},Playback(${{IVR_SOUNDS_FOLDER}}/weekday/7)" for n in range(1, 4)]
     return {
         "extensions_override_freepbx.conf": ['#include "ivr/extensions_override_freepbx.conf"'],
-        "globals_custom.conf": ['#include "ivr/extensions.conf"'],
+        "globals_custom.conf": ['#include "ivr/extensions.conf"', f"{LATER_GLOBAL} => 1"],
         "extensions_additional.conf": [
             "[globals]",
             '#include "globals_custom.conf"',
