@@ -104,8 +104,13 @@ class AdminRecords:
         return RedirectResponse(f"{view.path}/outbox?{urlencode({'done': done})}", SEE_OTHER)
 
     async def show_findings(self, request: Request) -> Response:
-        """Show what `ivr doctor` finds; the findings that ask for something come first."""
+        """Show what `ivr doctor` finds; the findings that ask for something come first.
+
+        The view comes at once. The checks take seconds on a busy machine: a script asks for them by `run`, or a person.
+        """
         view = await require_admin(request, needs_system=True)
+        if not request.query_params.get("run"):
+            return await self._render_findings(request, view, table=None)
         findings = await view.session.services.admin.find_findings()
         t = view.translate
         order = {"problem": 0, "warning": 1, "ok": 2}
@@ -113,15 +118,15 @@ class AdminRecords:
             Row((t(f"admin_level_{found.level}"), found.check, found.what, found.command or found.remedy))
             for found in sorted(findings or (), key=lambda found: order[found.level])
         ]
-        return await render_admin(
-            self._renderer,
+        return await self._render_findings(
             request,
             view,
-            "admin_findings.html",
-            "admin_findings",
             table=Table(("level", "check", "what", "remedy"), rows),
             problem="" if findings is not None else t("admin_findings_failed"),
         )
+
+    async def _render_findings(self, request: Request, view: AdminView, **values: Any) -> Response:
+        return await render_admin(self._renderer, request, view, "admin_findings.html", "admin_findings", **values)
 
 
 def _cutoff(view: AdminView) -> int:

@@ -85,6 +85,7 @@ ADMIN_ENGLISH: Mapping[str, str] = {
     "admin_what": "Found",
     "admin_remedy": "What to do",
     "admin_findings_about": "What 'ivr doctor' finds when it runs as the user of the service (in English).",
+    "admin_findings_run": "Run the checks",
     "admin_findings_failed": "The checks could not be run: run 'ivr doctor' on the machine.",
     "admin_not_done": "Nothing was changed: {reason}",
     "admin_unknown_owner": "there is no user {name}",

@@ -51,7 +51,7 @@ async def make_pictures(folder: Path) -> None:
                         await page.screenshot(path=folder / f"page-admin-{view}-{screen}-{scheme}.png")
                     await page.get_by_role("table").get_by_role("link").first.click()
                     await page.screenshot(path=folder / f"page-admin-call-{screen}-{scheme}.png")
-                    await page.goto("/page/admin/findings")
+                    await page.goto("/page/admin/findings?run=1")
                     await page.screenshot(path=folder / f"page-admin-findings-{screen}-{scheme}.png")
                     await site.speak("de")
                     await page.goto(f"/page/box/{site.box.id}")

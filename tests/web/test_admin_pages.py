@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import sys
 from collections.abc import Awaitable, Callable
@@ -306,5 +307,27 @@ async def test_findings_of_the_doctor_are_shown_to_administrators_of_the_system(
     assert browser.page.status_code == 404
     browser.http.cookies.clear()
     await sign_in(app, browser, "system")
-    await browser.open("/page/admin/findings")
+    shown_at_once = await browser.open("/page/admin/findings")
+    assert "problem mail" not in browser.text, "the checks take seconds"
+    [follows] = re.findall(r'href="([^"]+)" data-follows', shown_at_once)
+    await browser.open(follows)
     assert "problem mail <b>no</b> server mend it ok host enough space" in browser.text
+
+
+async def test_administrators_who_ask_while_the_checks_run_share_the_next_run(tmp_path: Path) -> None:
+    """Each of them waited for the runs of all before, of 20 s each on a busy machine."""
+    doctor, runs, gate = tmp_path / "doctor.py", tmp_path / "runs", tmp_path / "gate"
+    os.mkfifo(gate)
+    doctor.write_text(f"open({str(runs)!r}, 'a').write('run ')\nopen({str(gate)!r}).read()\nprint('[]')\n")
+    process = DoctorProcess((sys.executable, str(doctor)))
+    first = asyncio.create_task(process.run())
+    with await asyncio.to_thread(gate.open, "w"):  # The first run has begun.
+        others = [asyncio.create_task(process.run()) for _ in range(3)]
+        await asyncio.sleep(0)
+        others[0].cancel()  # Who leaves the page takes nothing from the others.
+        await asyncio.gather(others[0], return_exceptions=True)
+    assert await first == []
+    with await asyncio.to_thread(gate.open, "w"):
+        pass
+    assert await asyncio.wait_for(asyncio.gather(*others[1:]), 30) == [[], []]
+    assert runs.read_text() == "run run "

@@ -1,5 +1,6 @@
 // The administrator's page: forms are sent without leaving it, so that what is typed stays if they are refused.
-import { send, showProblem } from "./forms.js";
+import { isAway, send, sessionEnded, showProblem } from "./forms.js";
+import { waitFor } from "./waiting.js";
 
 const content = document.getElementById("content");
 
@@ -17,3 +18,14 @@ content.addEventListener("submit", async (event) => {
   status.tabIndex = -1;
   status.focus(); // The button that was pressed is gone.
 });
+
+// What takes seconds follows when the view is there. Its link stays where that fails, and opens it, too.
+const later = content.querySelector("a[data-follows]");
+if (later) {
+  waitFor(fetch(later.href).then(async (response) => {
+    if (isAway(response)) return showProblem(content.dataset.unreachable);
+    if (response.redirected) return showProblem(sessionEnded());
+    const answer = new DOMParser().parseFromString(await response.text(), "text/html");
+    content.replaceChildren(...answer.getElementById("content").childNodes);
+  }).catch(() => showProblem(content.dataset.unreachable)));
+}
