@@ -47,8 +47,8 @@ async def main(messages: int) -> None:
         box = await app.boxes.create(account, {"mailbox": NUMBER, "name": "b", "pin": PIN, "is_setup": True})
         try:
             async with _signed_in(app) as http:
-                words = _vocabulary()
-                await _fill(app, box, LIST_SIZE, words)
+                words = vocabulary()
+                await fill(app, box, LIST_SIZE, words)
                 print(f"first view: {await _first_view_bytes(http):,} bytes over the wire, scripts and styles included")
                 print(_row(f"list of {LIST_SIZE:,}, a part", await _measure_list(http, box)))
                 print(
@@ -56,7 +56,7 @@ async def main(messages: int) -> None:
                         f"{OWNERS * PAGES_OF_OWNER} open pages, from the change to the event", await _measure_live(app)
                     )
                 )
-                await _fill(app, box, messages - LIST_SIZE, words, first=LIST_SIZE)
+                await fill(app, box, messages - LIST_SIZE, words, first=LIST_SIZE)
                 await app.database.truncate_log()
                 size_mb = sum(app.database.file_sizes().values()) / 1_000_000
                 print(f"{messages:,} transcripts of {WORDS_PER_TRANSCRIPT} words, database {size_mb:.0f} MB")
@@ -79,13 +79,13 @@ async def _signed_in(app: App) -> AsyncIterator[httpx.AsyncClient]:
     await server.stop()
 
 
-def _vocabulary() -> list[str]:
+def vocabulary() -> list[str]:
     rng = random.Random(20)
     words = {"".join(rng.choices(SYLLABLES, k=rng.choice((2, 3, 4, 5)))) for _ in range(4 * VOCABULARY)}
     return rng.sample(sorted(words), VOCABULARY)
 
 
-async def _fill(app: App, box: Mailbox, count: int, words: Sequence[str], *, first: int = 0) -> None:
+async def fill(app: App, box: Mailbox, count: int, words: Sequence[str], *, first: int = 0) -> None:
     """Store messages with transcripts in which words are as frequent as in a language: the nth 1/n as often."""
     rng = random.Random(first)
     total, cumulative = 0.0, []
