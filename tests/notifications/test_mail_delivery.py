@@ -373,6 +373,63 @@ async def test_message_saved_by_owner_is_not_deleted(
     assert await mail_app.folder_of(message) == "saved"
 
 
+@pytest.mark.parametrize("moved_to", [Folder.SAVED, Folder.DELETED])
+async def test_mail_that_waits_is_not_sent_about_a_message_that_its_owner_deleted(
+    mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer, moved_to: Folder
+) -> None:
+    """Greylisting delays mails; a saved message is still mailed, and only the short mail, which says "new", is not."""
+    smtp_server.behaviours += ["rejects temporarily", "rejects temporarily"]
+    message = await mail_app.leave_message(
+        await mail_app.create_box(notify_email=OWNER_EMAIL, short_mail_addresses=[BEN])
+    )
+    await mail_app.run_until_idle()
+    assert len(await mail_app.pending_tasks()) == 2
+    await mail_app.container.messages.move_to_folder(message.box_id, message.id, moved_to, ChangeReason.DTMF)
+    mail_app.clock.advance(s=900)
+    await mail_app.run_until_idle()
+    assert [to for to, _ in smtp_server.received] == ([OWNER_EMAIL] if moved_to is Folder.SAVED else [])
+    assert await mail_app.pending_tasks() == []
+
+
+async def test_restored_message_stays_new_when_one_of_its_mails_was_not_sent_while_it_was_deleted(
+    mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer
+) -> None:
+    smtp_server.behaviours += ["rejects temporarily"] * 2
+    box = await mail_app.create_box(notify_email_addresses=[OWNER_EMAIL, BEN], delete_after_notify=True)
+    message = await mail_app.leave_message(box)
+    await mail_app.run_until_idle()
+    to_owner, to_ben = await mail_app.pending_tasks()
+    move = mail_app.container.messages.move_to_folder
+    await move(box.id, message.id, Folder.DELETED, ChangeReason.DTMF)
+    await mail_app.container.outbox.retry([to_ben.id])
+    await mail_app.run_until_idle()
+    await move(box.id, message.id, Folder.NEW, ChangeReason.DTMF)
+    await mail_app.container.outbox.retry([to_owner.id])
+    await mail_app.run_until_idle()
+    assert [to for to, _ in smtp_server.received] == [OWNER_EMAIL]
+    assert await mail_app.folder_of(message) == "new", "Ben has not got it"
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize("settings", AFTER_MAIL)
+async def test_message_stays_new_when_a_mail_about_it_was_dropped(
+    mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer, settings: dict[str, Any]
+) -> None:
+    """One mail was given up and is dropped; the other one is delivered later, as the last one."""
+    smtp_server.unknown_recipients.add(BEN)
+    smtp_server.behaviours.append("rejects temporarily")
+    box = await mail_app.create_box(notify_email_addresses=[OWNER_EMAIL, BEN], **settings)
+    message = await mail_app.leave_message(box)
+    await mail_app.run_until_idle()
+    [given_up] = [task for task in await mail_app.pending_tasks() if task.is_given_up]
+    await mail_app.container.outbox.delete([given_up.id])
+    mail_app.clock.advance(s=900)
+    await mail_app.run_until_idle()
+    assert [to for to, _ in smtp_server.received] == [OWNER_EMAIL]
+    assert await mail_app.folder_of(message) == "new", "Ben has not got it"
+    assert await mail_app.pending_tasks() == []
+
+
 # -- crashes -----------------------------------------------------------------------------------------------------------
 
 

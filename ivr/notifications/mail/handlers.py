@@ -19,7 +19,7 @@ from ivr.notifications.mail.subscriber import (
 )
 from ivr.notifications.worker import NO_CUTOFF, Handler, HandlerResult
 from ivr.storage.protocols import MessageStore, Transaction
-from ivr.storage.records import Actor, AuditAction, ChangeReason, Door, Folder, OutboxTask, TaskKind
+from ivr.storage.records import Actor, AuditAction, ChangeReason, Door, Folder, Message, OutboxTask, TaskKind
 
 ATTEMPTS_WITH_AUDIO = 1
 """Attempts that fail when the audio cannot be read; the later ones are made without it."""
@@ -48,6 +48,9 @@ class MailSender:
     async def send(self, task: OutboxTask) -> HandlerResult:
         """Send one mail to one recipient, unless its box or message no longer exists, or others are its recipients now.
 
+        Nothing is sent about a message that was deleted while the mail waited, nor a short mail about one that was
+        heard.
+
         A mail whose content is refused is sent without the audio, and so is the first retry if the audio cannot be
         read. A task without a box is about the account in its payload. Raises `NotificationFailed`,
         `NotificationUndeliverable`.
@@ -64,6 +67,11 @@ class MailSender:
         if (instead := recipients_instead(task, mailbox)) is not None:
             log.info("mail.recipient_changed", box=task.box_id, row=task.id)
             return lambda transaction: enqueue_mail_instead(transaction, mailbox, task, instead)
+        is_short = task.payload["template"] == SHORT_MAIL
+        if message is not None and _is_late(message, is_short=is_short):
+            log.info("mail.not_sent", box=task.box_id, message=message.id, row=task.id, folder=message.folder)
+            late_id = message.id
+            return None if is_short else lambda transaction: transaction.record_mailed_without_audio(late_id)
         try:
             mail, has_audio = await self._composer.compose(task, mailbox, message)
         except AudioUnavailable as error:
@@ -84,7 +92,6 @@ class MailSender:
             return None
         message_id, settings = message.id, mailbox.settings
         _record(self._audit_log, AuditAction.SENT, task)
-        is_short = task.payload["template"] == SHORT_MAIL
         if is_short and not resolve_recipients(mailbox, TaskKind.NEW):
             return None  # No mail carries the audio.
 
@@ -99,6 +106,11 @@ class MailSender:
                 )
 
         return enqueue_after_mail
+
+
+def _is_late(message: Message, *, is_short: bool) -> bool:
+    """Return whether a mail about a message comes too late: its owner has deleted it, or heard what is short."""
+    return message.folder is Folder.DELETED or (is_short and message.folder is not Folder.NEW)
 
 
 def _record(audit_log: AuditLog, action: AuditAction, task: OutboxTask) -> None:

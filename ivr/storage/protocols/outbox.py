@@ -47,7 +47,7 @@ class Transaction(Protocol):
         """Return whether the outbox still has a task of `kind` for a message."""
 
     def record_mailed_without_audio(self, message_id: str) -> None:
-        """Store that a mail about a message was delivered without its audio."""
+        """Store that a mail about a message was delivered without its audio, or not sent."""
 
     def record_lights_published(self, system: str, box_ids: Sequence[str], former: Sequence[PublishedLights]) -> None:
         """Store that the lights of these mailboxes have been published to the Asterisk `system` now.
@@ -130,7 +130,10 @@ class OutboxStore(Protocol):
         """
 
     async def delete(self, ids: Sequence[int]) -> int:
-        """Delete tasks without performing them; return how many. Raises `NotFound`."""
+        """Delete tasks without performing them; return how many. Raises `NotFound`.
+
+        A message of which a mail is deleted is neither saved nor deleted after the other mails about it.
+        """
 
     async def backlog_by_kind(self) -> dict[TaskKind, tuple[int, int]]:
         """Return the number of waiting tasks of each kind, and the age of the oldest in seconds."""

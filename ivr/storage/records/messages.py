@@ -85,7 +85,7 @@ class Message:
     labels: tuple[str, ...] = ()
     """Names of folders that another system had the message in and that do not exist here."""
     mailed_without_audio: bool = False
-    """Whether a mail about the message was delivered without its audio."""
+    """Whether a mail about the message was delivered without its audio, or not at all: dropped, or too late."""
     revision: int = 1
 
     @property

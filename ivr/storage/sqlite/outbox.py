@@ -203,7 +203,17 @@ class SqliteOutbox:
         return await self._database.write(reset_attempts)
 
     async def delete(self, ids: Sequence[int]) -> int:
-        return await self._database.write(lambda c: _for_each_id(c, ids, "DELETE FROM outbox WHERE id = ?"))
+        # Its recipient has not got the message, which is not to be deleted after the other mails about it.
+        not_mailed = (
+            "UPDATE messages SET mailed_without_audio = 1"
+            " WHERE id IN (SELECT message_id FROM outbox WHERE id = ? AND kind = ?)"
+        )
+
+        def delete_tasks(connection: sqlite3.Connection) -> int:
+            connection.executemany(not_mailed, [(row_id, TaskKind.MAIL) for row_id in ids])
+            return _for_each_id(connection, ids, "DELETE FROM outbox WHERE id = ?")
+
+        return await self._database.write(delete_tasks)
 
     async def backlog_by_kind(self) -> dict[TaskKind, tuple[int, int]]:
         now = int(self._clock.now())
