@@ -28,7 +28,7 @@
     ├── StoreError                       a transaction failed and changed nothing, but for StoreUnsure
     │   ├── StoreBusy                    another process holds the database lock
     │   ├── StoreUnsure                  the connection broke in a commit: the change may have happened
-    │   ├── DiskFull                     the disk is full
+    │   ├── DiskFull                     the disk of the data folder is full
     │   ├── InvalidBackup                a backup is damaged, incomplete, or none of ivr
     │   └── MigrationRequired            an earlier version has written the database
     ├── RestError                        a REST request fails with the HTTP status of this name
@@ -199,7 +199,7 @@ class StoreUnsure(StoreError):
 
 
 class DiskFull(StoreError):
-    """The disk is full."""
+    """The disk of the data folder is full: recordings of the dialplan would not fit either."""
 
 
 class InvalidBackup(StoreError):

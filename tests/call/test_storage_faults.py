@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from ivr.app import App
 from ivr.audio import wav
+from ivr.errors import StoreError
 from ivr.recovery.fallback_recordings import RecoveryTiming
 from ivr.service.service import start_service
 from ivr.storage import audio_folder
 from tests.call.conftest import SECRET, FakePbx
 from tests.support.app_fixture import AppFixture, FakeClock
 from tests.support.handset import HANG_UP, OnSound, ScriptedHandset
+from tests.support.postgresql_server import PostgresqlServer
 from tests.support.speech import speech_pcm
 
 RECORDING_FAILED = "I am sorry, the recording failed. What you said was not kept."
@@ -92,18 +96,27 @@ async def test_disk_error_while_saving_keeps_take(
     assert await recovered_length_ms(pbx) == 2000, "delivered once the folder can be written again"
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+@contextmanager
+def mount_small_disk(disk: Path) -> Iterator[Path]:
+    """A disk of 4 MB. Skips the test where none can be mounted."""
     if os.geteuid() != 0:
-        pytest.skip("only root can mount a small disk; the test above does it with a disk that says it is full")
-    disk = tmp_path / "disk"
+        pytest.skip("only root can mount a small disk; a test above does it with a disk that says it is full")
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "ivr-small-disk", str(disk)]
     mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
     if mounted.returncode:
-        pytest.skip(f"no disk can be mounted here ({mounted.stderr.strip()}); the test above does without")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+        pytest.skip(f"no disk can be mounted here ({mounted.stderr.strip()}); a test above does without")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+        disk.rmdir()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    with mount_small_disk(tmp_path / "disk") as disk:
+        yield disk
 
 
 @pytest.fixture
@@ -169,3 +182,48 @@ async def test_broken_connection_lets_recording_finish(pbx: FakePbx) -> None:
         await assert_nothing_half_stored(pbx)
         wav.write(recording[0], SPEECH * seconds)
     assert await recovered_length_ms(pbx) == 14_000
+
+
+@contextmanager
+def full_tables(server: PostgresqlServer, database: str) -> Iterator[None]:
+    """Have all tables of a database lie on a disk without room for one more page."""
+    with mount_small_disk(server.socket_folder / "disk") as disk, server.connect(database) as connection:
+        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+
+        def move_to(tablespace: str) -> None:
+            for (table,) in tables:
+                connection.execute(f'ALTER TABLE "{table}" SET TABLESPACE {tablespace}'.encode())
+
+        place = disk / "tables"
+        place.mkdir()
+        shutil.chown(place, "postgres", "postgres")
+        connection.execute(f"CREATE TABLESPACE small LOCATION '{place}'".encode())
+        try:
+            move_to("small")
+            ballast = disk / "ballast"
+            with suppress(OSError), ballast.open("wb", buffering=0) as file:
+                while file.write(bytes(4096)):
+                    pass
+            yield
+            ballast.unlink()
+        finally:
+            move_to("pg_default")
+            connection.execute("DROP TABLESPACE small")
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+async def test_full_disk_of_postgresql_leaves_the_message_to_the_dialplan(
+    pbx: FakePbx, postgresql: PostgresqlServer
+) -> None:
+    """The data folder has room: the dialplan records there, as whenever PostgreSQL is away."""
+    box = await pbx.app.create_box("1001", owner=pbx.app.bob)
+    database = pbx.app.settings.database.url.partition("?")[0].rpartition("/")[2]
+    with full_tables(postgresql, database):
+        handset = ScriptedHandset([SAVE_KEYS], SPEECH)
+        assert await pbx.run_call(handset, "number=1001", path="leave") == ""
+        assert ERROR_PROMPT not in handset.heard
+        await assert_no_message(pbx)
+        with pytest.raises(StoreError, match=r"the disk of PostgreSQL is full .*: free space there"):
+            await pbx.app.create_message(box)
+    assert await pbx.run_call(ScriptedHandset([SAVE_KEYS], SPEECH), "number=1001", path="leave") == "DONE"
+    assert await recovered_length_ms(pbx) == 2000

@@ -8,7 +8,7 @@ import sqlite3
 import psycopg
 from psycopg import errors
 
-from ivr.errors import DiskFull, StoreBusy, StoreError
+from ivr.errors import StoreBusy, StoreError
 
 TRANSIENT = (errors.SerializationFailure, errors.DeadlockDetected)
 """The transaction was rolled back, and may succeed when it is repeated."""
@@ -18,7 +18,9 @@ _LOCK = "find it, and end it: SELECT pid, pg_blocking_pids(pid), query FROM pg_s
 _BY_CLASS: tuple[tuple[type[psycopg.Error], str, str], ...] = (
     (errors.InsufficientPrivilege, "PostgreSQL refuses a statement", _PERMISSION),
     (errors.ReadOnlySqlTransaction, "PostgreSQL is a read-only standby", _PRIMARY),
+    (errors.DiskFull, "the disk of PostgreSQL is full", "free space there"),
 )
+"""A full disk of PostgreSQL is no `DiskFull`: the data folder has room, and the dialplan can record a message there."""
 _BY_TEXT = tuple(
     (re.compile(pattern), what, remedy)
     for pattern, what, remedy in (
@@ -52,8 +54,6 @@ def translate_postgresql_error(error: Exception, where: str = "", source: str = 
     text = (str(error).strip().splitlines() or [type(error).__name__])[0]
     text = re.sub(r"^.*(FATAL|ERROR):\s+", "", text)
     details = "; ".join(filter(None, (where, text)))
-    if isinstance(error, errors.DiskFull):
-        return DiskFull(f"the disk of PostgreSQL is full ({details}): free space there")
     if isinstance(error, errors.LockNotAvailable):
         return StoreBusy(f"another transaction holds a lock in PostgreSQL for too long ({details}): {_LOCK}")
     for kind, what, remedy in _BY_CLASS:
