@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from ivr.api.auth import extract_token
 from ivr.api.http_protocol import SENDS_FILES
 from ivr.api.middleware import is_head
 from ivr.audio.formats import AudioFormat
@@ -32,6 +33,8 @@ from ivr.storage.records import Message
 
 WILDCARD_TYPES = ("*/*", "application/octet-stream", "multipart/form-data", "multipart/mixed")
 """Media types that accept any format. Clients of Kazoo send the last three too."""
+STORED_AND_REVALIDATED = "private, no-cache"
+"""Cache-Control of audio that its client may store, and asks for anew before it is used."""
 MAX_RANGE_LENGTH = 100
 """Characters."""
 MAX_REMEMBERED_ACCEPT = 200
@@ -145,15 +148,21 @@ def max_content_bytes(request: Request) -> int:
     return 0 if is_partial else CHUNK_BYTES
 
 
-async def audio_response(request: Request, rendition: RenderedAudio, filename: str) -> Response:
-    """Build a 200 or 206 response; 304 if the client has this audio. Raises `RangeNotSatisfiable`, `NotFound`."""
+async def audio_response(
+    request: Request, rendition: RenderedAudio, filename: str, *, is_for_machines: bool = False
+) -> Response:
+    """Build a 200 or 206 response; 304 if the client has this audio. Raises `RangeNotSatisfiable`, `NotFound`.
+
+    Only a program with a token, or a client that `is_for_machines`, may store the audio. A browser with a cookie or a
+    link would still have it on its disk after its user has signed out, where others who use the machine find it.
+    """
     etag = f'"{rendition.etag}-{rendition.audio_format.name}"'
     headers = {
         "Content-Disposition": content_disposition(filename),
         "Accept-Ranges": "bytes",
         "ETag": etag,
         "Vary": "Accept",
-        "Cache-Control": "private, no-cache",
+        "Cache-Control": STORED_AND_REVALIDATED if is_for_machines or extract_token(request) else "no-store",
         "X-Content-Type-Options": "nosniff",
     }
     if etag in (request.headers.get("if-none-match") or ""):

@@ -14,7 +14,14 @@ from starlette.responses import Response
 
 from ivr.api import audit, openapi
 from ivr.api.audio import MISSING_FILE_VIOLATION, AudioAccess, find_audio, parse_metadata
-from ivr.api.audio_headers import audio_response, content_disposition, max_content_bytes, message_filename, sends_audio
+from ivr.api.audio_headers import (
+    STORED_AND_REVALIDATED,
+    audio_response,
+    content_disposition,
+    max_content_bytes,
+    message_filename,
+    sends_audio,
+)
 from ivr.api.audio_links import is_signed, media_path
 from ivr.api.auth import client_address, extract_token, get_services, require_principal
 from ivr.api.dependencies import ApiServices, MediaServices, Network
@@ -118,7 +125,7 @@ async def get_recording(request: Request, access: MediaAccessDep) -> Response:
         rendition = await get_services(request).audio.renditions.render(
             access.message, WAV, max_content_bytes=max_content_bytes(request)
         )
-        response = await audio_response(request, rendition, filename)
+        response = await audio_response(request, rendition, filename, is_for_machines=True)
     if sends_audio(request, response):
         audit.record_fetch(request, access.mailbox, access.message.id)
     return response
@@ -139,7 +146,7 @@ async def _redirect_to_store(request: Request, message: Message, filename: str) 
     headers = {
         "X-Accel-Redirect": f"{location}{target.path.removeprefix('/')}?{target.query}",
         "Content-Disposition": content_disposition(filename),
-        "Cache-Control": "private, no-cache",
+        "Cache-Control": STORED_AND_REVALIDATED,
     }
     return Response(None, 200, headers, WAV.content_type)
 

@@ -54,6 +54,8 @@ async def test_link_plays_one_message_without_token_until_it_expires(
     assert (await fetch(link)).content == with_token.content
     part = await fetch(link, headers={"Range": "bytes=0-9"})
     assert (part.status_code, part.content) == (206, with_token.content[:10])
+    assert part.headers["cache-control"] == "no-store", "a portal leaves no audio on the disk of a shared computer"
+    assert with_token.headers["cache-control"] == "private, no-cache"
     app.clock.advance(s=599)
     assert (await fetch(link)).status_code == 200
     app.clock.advance(s=2)
