@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ FILE_MODE = 0o600
 FOLDER_MODE = 0o700
 """A backup contains recordings and hashes of PINs: only the user who took it can read it."""
 TAKES = "takes"
+RECORDING_NAME_PATTERN = re.compile(r"[\w.@+-]+", re.ASCII)
+"""Names in the folder of takes: those of takes are ids, those of the dialplan consist of what it lets through."""
 
 
 def copy_stream(source: IO[bytes], write: Callable[[bytes], object] = lambda block: None) -> tuple[int, str]:
@@ -48,8 +51,14 @@ def copy_file(source: Path, target: Path, *, sync: bool) -> FileEntry:
 
 
 def is_own_file(path: Path, status: os.stat_result) -> bool:
-    """Return whether `path` is a regular file, and in the folder of takes has no second name elsewhere."""
-    return stat.S_ISREG(status.st_mode) and (path.parent.name != TAKES or status.st_nlink == 1)
+    """Return whether `path` is a regular file, and in the folder of takes a recording without a second name elsewhere.
+
+    Asterisk can write there: a name with a line break, or in other bytes than UTF-8, would make a backup that cannot be
+    restored, or none.
+    """
+    if path.parent.name == TAKES and not (RECORDING_NAME_PATTERN.fullmatch(path.name) and status.st_nlink == 1):
+        return False
+    return stat.S_ISREG(status.st_mode)
 
 
 @contextmanager

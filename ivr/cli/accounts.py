@@ -11,6 +11,7 @@ from ivr.cli.support import (
     JsonOption,
     YesOption,
     confirm,
+    echo,
     print_document,
     print_table,
     with_app,
@@ -43,7 +44,7 @@ async def create(
     created = await app.directory.create_account(account)
     await record_command(app, AuditAction.SETTINGS_CHANGED, created.id, ["account created"])
     print_document(created.model_dump(), as_json)
-    typer.echo(await _outside_calls_hint(app, created), err=True)
+    echo(await _outside_calls_hint(app, created), err=True)
 
 
 @command.command("list")
@@ -97,7 +98,7 @@ async def unlock(app: App, name: str = NameArgument) -> None:
     account = await app.directory.find_account_by_name(name)
     await app.pin_lockout.reset_account(account.id)
     await record_command(app, AuditAction.UNLOCKED, account.id)
-    typer.echo(f"account {account.name} is unlocked; its wrong PINs are counted from 0 again")
+    echo(f"account {account.name} is unlocked; its wrong PINs are counted from 0 again")
 
 
 @command.command("delete")
@@ -108,7 +109,7 @@ async def delete(app: App, name: str = NameArgument, yes: bool = YesOption) -> N
     confirm(f"Delete account {account.name}?", assume_yes=yes)
     await app.directory.delete_account(account.id)
     await record_command(app, AuditAction.DELETED, account.id, ["account"])
-    typer.echo(f"account {account.name} is deleted")
+    echo(f"account {account.name} is deleted")
 
 
 def _validate(document: dict[str, object]) -> Account:

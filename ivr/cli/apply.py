@@ -17,6 +17,7 @@ from ivr.cli.support import (
     AccountOption,
     ForceOption,
     JsonOption,
+    echo,
     exit_on_error,
     print_table,
     run_with_app,
@@ -109,13 +110,13 @@ def _print_result(plan: Plan, generated: list[GeneratedPin], *, applied: bool, a
             "warnings": [asdict(warning) for warning in plan.warnings],
             "errors": [asdict(error) for error in plan.errors],
         }
-        typer.echo(json.dumps(result, indent=2))
+        echo(json.dumps(result, indent=2))
         return
     if plan.changes:
         print_table([asdict(change) for change in plan.changes], COLUMNS, False)
-    typer.echo(_summary(plan.changes, plan.unchanged, applied=applied))
+    echo(_summary(plan.changes, plan.unchanged, applied=applied))
     for one in pins:
-        typer.echo(f"the PIN of box {one['mailbox']} is {one['pin']}")
+        echo(f"the PIN of box {one['mailbox']} is {one['pin']}")
 
 
 def _summary(changes: list[Change], unchanged: int, *, applied: bool) -> str:
@@ -136,7 +137,7 @@ def _join_counts(counts: Counter[str]) -> str:
 def _print_notes(file: Path, plan: Plan) -> None:
     for kind, notes in (("warning: ", plan.warnings), ("", plan.errors)):
         for note in notes:
-            typer.echo(_format_note(file, note, kind), err=True)
+            echo(_format_note(file, note, kind), err=True)
 
 
 def _format_note(file: Path, note: RowError, kind: str) -> str:

@@ -15,6 +15,7 @@ from ivr.cli.support import (
     TIME_FORMAT,
     AccountOption,
     JsonOption,
+    echo,
     format_time,
     parse_period,
     print_table,
@@ -99,7 +100,7 @@ def record_afterwards(action: AuditAction, subject: str) -> None:
     try:
         run_with_app(lambda app: record_for_all_accounts(app, action, subject))
     except (IvrError, OSError) as error:
-        typer.echo(f"ivr: the audit log does not have this: {describe_error(error)}", err=True)
+        echo(f"ivr: the audit log does not have this: {describe_error(error)}", err=True)
 
 
 async def record_user(app: App, user: User, names: Iterable[str]) -> None:

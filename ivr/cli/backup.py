@@ -31,7 +31,7 @@ from ivr.backup.writers import (
 )
 from ivr.cli.audit import command_actor, record_afterwards
 from ivr.cli.install import DEFAULT_ASTERISK_USER, DEFAULT_GROUP
-from ivr.cli.support import JsonOption, exit_on_error, format_time, print_document, print_table, require_database
+from ivr.cli.support import JsonOption, echo, exit_on_error, format_time, print_document, print_table, require_database
 from ivr.errors import BadInput, ConfigurationError, NotFound, StoreBusy
 from ivr.install.asterisk_start import find_asterisk_start
 from ivr.pepper_files import pepper_path
@@ -143,11 +143,11 @@ def _require_pipe(is_terminal: bool) -> None:
 
 def _print_warnings(report: BackupReport, pepper: Path | None) -> None:
     if pepper:
-        typer.echo(f"ivr: not in the backup: the pepper {pepper} (pins.pepper_file): back it up elsewhere", err=True)
+        echo(f"ivr: not in the backup: the pepper {pepper} (pins.pepper_file): back it up elsewhere", err=True)
     for link in report.links:
-        typer.echo(f"ivr: not in the backup: {link} is a symbolic link", err=True)
+        echo(f"ivr: not in the backup: {link} is a symbolic link", err=True)
     for path, owner in report.missing.items():
-        typer.echo(f"ivr: {owner} has no audio: {path} does not exist in the data folder", err=True)
+        echo(f"ivr: {owner} has no audio: {path} does not exist in the data folder", err=True)
     if report.missing:
         raise typer.Exit(1)
 
@@ -191,12 +191,12 @@ def verify(source: str = SourceArgument, snapshot: str | None = typer.Option(Non
     with open_backup(source, snapshot) as (name, entries):
         manifest, problems = verify_backup(entries, stores.database_files)
     for problem in problems:
-        typer.echo(f"ivr: {problem}", err=True)
+        echo(f"ivr: {problem}", err=True)
     if problems:
-        typer.echo(f"{name}: {len(problems)} problems", err=True)
+        echo(f"{name}: {len(problems)} problems", err=True)
         raise typer.Exit(1)
     files, messages = len(manifest.files), manifest.message_count
-    typer.echo(f"{name}: ok, {files} files, {messages} messages, taken {format_time(manifest.taken_at)}")
+    echo(f"{name}: ok, {files} files, {messages} messages, taken {format_time(manifest.taken_at)}")
 
 
 @exit_on_error
@@ -236,10 +236,10 @@ def restore(
         if config and source != "-":
             _refuse_settings_of_others(Path(name))
         report = restoration.run(entries, command_actor(), replace=replace)
-    typer.echo(f"restored {name} to {folder}: {report.manifest.message_count} messages")
+    echo(f"restored {name} to {folder}: {report.manifest.message_count} messages")
     is_trial = not config and folder.absolute() != loaded.data.folder
     for line in _advice(report, folder, loaded.pins.pepper_file, is_trial=is_trial):
-        typer.echo(line)
+        echo(line)
 
 
 def _refuse_settings_of_others(backup: Path) -> None:

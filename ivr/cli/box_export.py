@@ -15,7 +15,7 @@ from ivr.cli.boxes import NumberArgument, box_document, command, resolve_box
 from ivr.cli.greetings import greeting_uploads
 from ivr.cli.messages import message_document
 from ivr.cli.private_zip import message_file_name, new_private_zip, write_audio, write_json
-from ivr.cli.support import AccountOption, with_app
+from ivr.cli.support import AccountOption, echo, with_app
 from ivr.errors import NotFound
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import AuditAction, MediaKind, Message
@@ -40,9 +40,9 @@ async def export(
     with new_private_zip(file) as archive:
         missing, count = await _write_box(app, box, archive)
     await record_command(app, AuditAction.EXPORTED, box)
-    typer.echo(f"{file}: box {box.number} with {count} messages")
+    echo(f"{file}: box {box.number} with {count} messages")
     for name in missing:
-        typer.echo(f"ivr: without audio, because its file is missing or damaged: {name}", err=True)
+        echo(f"ivr: without audio, because its file is missing or damaged: {name}", err=True)
     if missing:
         raise typer.Exit(1)
 

@@ -15,6 +15,7 @@ from ivr.cli.support import (
     JsonOption,
     YesOption,
     confirm,
+    echo,
     format_time,
     print_document,
     print_table,
@@ -66,7 +67,7 @@ async def create(
     if pin is not None:
         document["pin"] = read_line("a PIN") if pin == "-" else pin
         if pin != "-":
-            typer.echo(f"warning: {SEEN_BY_OTHERS}: use --pin -", err=True)
+            echo(f"warning: {SEEN_BY_OTHERS}: use --pin -", err=True)
     box = await app.boxes.create(box_account, document)
     await record_command(app, AuditAction.SETTINGS_CHANGED, box, [", ".join(sorted({*document} - {"pin"}))])
     if pin is not None:
@@ -140,11 +141,11 @@ async def move(
     user = await app.directory.find_user_by_name(box.account_id, owner)
     former = box.owner.name if box.owner else "none"
     if user.id == box.settings.owner_id:
-        typer.echo(f"box {box.number} belongs to {user.name} already: nothing is changed")
+        echo(f"box {box.number} belongs to {user.name} already: nothing is changed")
         return
     await app.boxes.patch(box, {"owner_id": user.id})
     await record_command(app, AuditAction.SETTINGS_CHANGED, box, ["owner_id"])
-    typer.echo(f"box {box.number} belongs to {user.name} (before: {former})")
+    echo(f"box {box.number} belongs to {user.name} (before: {former})")
 
 
 @command.command("unlock")
@@ -156,7 +157,7 @@ async def unlock(app: App, number: str = NumberArgument, account: str | None = A
     await app.pin_lockout.reset(box.account_id, box.id)
     await record_command(app, AuditAction.UNLOCKED, box)
     before = f"before: locked until {format_time(locked_until)}" if locked_until else "it was not locked"
-    typer.echo(f"box {box.number} is unlocked ({before}); its wrong PINs are counted from 0 again")
+    echo(f"box {box.number} is unlocked ({before}); its wrong PINs are counted from 0 again")
 
 
 @command.command("pin")
@@ -182,8 +183,8 @@ async def set_pin(
     if must_change != box.settings.pin_must_change:
         await app.boxes.patch(box, {"pin_must_change": must_change})
     if weakness := app.pins.find_weakness(box, pin):
-        typer.echo(f"warning: this PIN is easy to guess ({weakness})", err=True)
-    typer.echo(f"the PIN of box {box.number} is {pin}" if generate else f"the PIN of box {box.number} is set")
+        echo(f"warning: this PIN is easy to guess ({weakness})", err=True)
+    echo(f"the PIN of box {box.number} is {pin}" if generate else f"the PIN of box {box.number} is set")
 
 
 @command.command("delete")
@@ -201,7 +202,7 @@ async def delete(
     confirm(f"Delete {description}?", assume_yes=yes)
     await app.boxes.delete(box)
     await record_command(app, AuditAction.DELETED, box)
-    typer.echo(f"{description} is deleted; 'ivr box restore {box.number}' brings it back")
+    echo(f"{description} is deleted; 'ivr box restore {box.number}' brings it back")
 
 
 @command.command("restore")

@@ -15,6 +15,7 @@ from ivr.cli.support import (
     TIME_FORMAT,
     AccountOption,
     JsonOption,
+    echo,
     format_time,
     parse_period,
     print_document,
@@ -89,16 +90,16 @@ async def show(
     record = await app.call_store.get(call, _retention_cutoff(app))
     row = await _call_row(app, record)
     if as_json:
-        typer.echo(json.dumps({**asdict(record), **row}, indent=2))
+        echo(json.dumps({**asdict(record), **row}, indent=2))
         return
     translate = translations.load(known_language)
     if known_language != translations.ENGLISH:
         row["time"] = _format_time_in(known_language, record.began_at)
     shown = {**{name: row[name] or "-" for name in COLUMNS}, "channel": record.channel}
     print_document({translate(name): value for name, value in shown.items()}, False)
-    typer.echo("")
+    echo("")
     for line in record.format_steps(translate):
-        typer.echo(line)
+        echo(line)
 
 
 def _parse_language(code: str) -> str:

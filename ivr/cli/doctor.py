@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ivr import logging_setup, settings
 from ivr.app import App
-from ivr.cli.support import JsonOption, exit_on_error
+from ivr.cli.support import JsonOption, echo, exit_on_error, one_line
 from ivr.doctor.console import RemoteConsole
 from ivr.doctor.doctor import run_checks
 from ivr.doctor.installation import DatabaseSnapshot, HostInfo, Installation, read_database_snapshot
@@ -39,7 +39,7 @@ def doctor(as_json: bool = JsonOption) -> None:
     """
     findings = _run_checks()
     if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+        echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
         _print_findings(findings)
     raise typer.Exit(any(finding.level is Level.PROBLEM for finding in findings))
@@ -129,9 +129,9 @@ def _print_findings(findings: Iterable[Finding]) -> None:
     for finding in findings:
         word, style = LEVEL_STYLES[finding.level]
         line = Text(f"{word:<{COLUMN_WIDTHS[0]}}", style)
-        line.append(f"{finding.check:<{COLUMN_WIDTHS[1]}}{finding.what}", "default")
+        line.append(f"{finding.check:<{COLUMN_WIDTHS[1]}}{one_line(finding.what)}", "default")
         if finding.remedy:
-            line.append(f"  → {finding.remedy}", "default")
+            line.append(f"  → {one_line(finding.remedy)}", "default")
         out.print(line, soft_wrap=True)
         if finding.command and finding.command != finding.remedy:
-            out.print(Text(f"{'':<{sum(COLUMN_WIDTHS)}}# {finding.command}", "default"), soft_wrap=True)
+            out.print(Text(f"{'':<{sum(COLUMN_WIDTHS)}}# {one_line(finding.command)}", "default"), soft_wrap=True)

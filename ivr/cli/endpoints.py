@@ -11,6 +11,7 @@ from ivr.cli.support import (
     JsonOption,
     YesOption,
     confirm,
+    echo,
     print_document,
     print_table,
     resolve_account,
@@ -52,7 +53,7 @@ async def add(
     await app.directory.add_endpoint(endpoint)
     await record_user(app, owner, ["phones"])
     where = f" on the Asterisk {system}" if system else ""
-    typer.echo(f"phone {endpoint.name}{where} belongs to {owner.name}")
+    echo(f"phone {endpoint.name}{where} belongs to {owner.name}")
 
 
 @command.command("secret")
@@ -96,4 +97,4 @@ async def remove(app: App, name: str = NameArgument, system: str | None = System
     await app.directory.remove_endpoint(system, name)
     if owner:
         await record_user(app, owner, ["phones"])
-    typer.echo(f"phone {name} is no longer assigned")
+    echo(f"phone {name} is no longer assigned")

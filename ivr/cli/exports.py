@@ -12,7 +12,7 @@ from ivr.app import App
 from ivr.cli.audit import record_command
 from ivr.cli.boxes import resolve_box
 from ivr.cli.import_run import CONF, LOSSES_EXIT_CODE, WARNINGS_EXIT_CODE, format_note, parse_pairs
-from ivr.cli.support import AccountOption, JsonOption, resolve_account, show_progress, with_app
+from ivr.cli.support import AccountOption, JsonOption, echo, resolve_account, show_progress, with_app
 from ivr.directory.models import Account
 from ivr.errors import BadInput, NotFound
 from ivr.import_services import build_export
@@ -59,7 +59,7 @@ async def app_voicemail(
         for mailbox in mailboxes:
             await record_command(app, AuditAction.EXPORTED, mailbox)
     if as_json:
-        typer.echo(json.dumps([report.to_document() for report in reports], indent=2))
+        echo(json.dumps([report.to_document() for report in reports], indent=2))
     else:
         _print_reports(reports, dry_run=dry_run)
     level = max((note.level for report in reports for note in report.notes), default=NoteLevel.INFO)
@@ -106,8 +106,8 @@ def _print_reports(reports: Sequence[BoxExportReport], *, dry_run: bool) -> None
             f"{report.already_exported} already exported" if report.already_exported else "",
             f"greetings: {', '.join(report.greetings)}" if report.greetings else "",
         ]
-        typer.echo("; ".join(filter(None, words)))
+        echo("; ".join(filter(None, words)))
         for note in report.notes:
-            typer.echo(f"  {format_note(note, with_box=False)}")
+            echo(f"  {format_note(note, with_box=False)}")
     if dry_run:
-        typer.echo("nothing was changed: leave out --dry-run to export")
+        echo("nothing was changed: leave out --dry-run to export")

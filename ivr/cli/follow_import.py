@@ -6,10 +6,8 @@ import asyncio
 import signal
 from collections.abc import Sequence
 
-import typer
-
 from ivr.app import App
-from ivr.cli.support import format_time
+from ivr.cli.support import echo, format_time
 from ivr.directory.models import Account
 from ivr.import_services import build_follower
 from ivr.imports.following import SpoolFollowing
@@ -45,14 +43,14 @@ async def follow_spool(
     def print_change(change: BoxReport) -> None:
         counts = {"imported": change.imported, "moved": change.moved, "deleted": change.deleted}
         words = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-        typer.echo(f"{format_time(app.clock.now())} {change.box}: {words or 'created'}", err=True)
+        echo(f"{format_time(app.clock.now())} {change.box}: {words or 'created'}", err=True)
         for note in change.notes:
-            typer.echo(f"  {note.text}", err=True)
+            echo(f"  {note.text}", err=True)
 
     def print_error(text: str) -> None:
-        typer.echo(f"{format_time(app.clock.now())} ivr: {text}; the command tries it again", err=True)
+        echo(f"{format_time(app.clock.now())} ivr: {text}; the command tries it again", err=True)
 
-    typer.echo("following the spool: Ctrl-C ends it", err=True)
+    echo("following the spool: Ctrl-C ends it", err=True)
     following = SpoolFollowing(
         importer=importer, follower=build_follower(app), wait=wait, on_change=print_change, on_error=print_error
     )

@@ -20,6 +20,7 @@ from ivr.cli.support import (
     JsonOption,
     YesOption,
     confirm,
+    echo,
     format_time,
     parse_time,
     print_document,
@@ -129,7 +130,7 @@ async def export(
     recording = await greeting_uploads(app).fetch(found)
     write_private_wav(file, await asyncio.to_thread(wav.read_samples, recording))
     await record_command(app, AuditAction.EXPORTED, box, [greeting_setting(found.media.kind)])
-    typer.echo(f"the recording {kind} of box {box.number} ({found.media.length_ms / 1000:.1f} s) is in {file}")
+    echo(f"the recording {kind} of box {box.number} ({found.media.length_ms / 1000:.1f} s) is in {file}")
 
 
 @command.command("remove")
@@ -149,7 +150,7 @@ async def remove(
     confirm(f"Remove {description}?", assume_yes=yes)
     await greeting_uploads(app).deactivate(box, kind)
     await record_command(app, AuditAction.SETTINGS_CHANGED, box, [greeting_setting(kind)])
-    typer.echo(f"{description} is removed")
+    echo(f"{description} is removed")
 
 
 def greeting_uploads(app: App) -> GreetingUploads:

@@ -14,7 +14,7 @@ import typer
 from ivr.app import App
 from ivr.cli.audit import record_for_all_accounts
 from ivr.cli.follow_import import follow_spool
-from ivr.cli.support import run_with_app, show_progress
+from ivr.cli.support import echo, run_with_app, show_progress
 from ivr.errors import BadInput
 from ivr.import_services import build_importer, open_system
 from ivr.imports.message_fields import FURTHER_FOLDERS
@@ -98,7 +98,7 @@ class ImportCommand:
             with naming_file(self.report):
                 self.report.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
         if self.as_json:
-            typer.echo(json.dumps(document, indent=2))
+            echo(json.dumps(document, indent=2))
         else:
             _print_report(result, dry_run=self.dry_run)
         if result.level > NoteLevel.INFO:
@@ -124,7 +124,7 @@ class ImportCommand:
 
 def _print_report(report: ImportReport, *, dry_run: bool) -> None:
     for note in report.notes:
-        typer.echo(format_note(note))
+        echo(format_note(note))
     for box in report.boxes:
         total = sum(box.messages.values())
         folders = ", ".join(f"{folder} {count}" for folder, count in box.messages.items())
@@ -139,17 +139,15 @@ def _print_report(report: ImportReport, *, dry_run: bool) -> None:
             f"{box.moved} moved as in app_voicemail" if box.moved else "",
             f"greetings: {', '.join(box.greetings)}" if box.greetings else "",
         ]
-        typer.echo("; ".join(filter(None, words)))
+        echo("; ".join(filter(None, words)))
         for note in box.notes:
-            typer.echo(f"  {format_note(note)}")
+            echo(f"  {format_note(note)}")
     boxes, messages = len(report.boxes), sum(sum(box.messages.values()) for box in report.boxes)
     imported = sum(box.imported for box in report.boxes)
     if dry_run:
-        typer.echo(f"would import {imported} of {messages} messages of {boxes} boxes")
+        echo(f"would import {imported} of {messages} messages of {boxes} boxes")
         return
-    typer.echo(
-        f"import {report.run_id}: {imported} of {messages} messages of {boxes} boxes; verify it: ivr import verify"
-    )
+    echo(f"import {report.run_id}: {imported} of {messages} messages of {boxes} boxes; verify it: ivr import verify")
 
 
 def format_note(note: Note, *, with_box: bool = True) -> str:

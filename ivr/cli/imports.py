@@ -14,6 +14,7 @@ from ivr.cli.support import (
     JsonOption,
     YesOption,
     confirm,
+    echo,
     format_time,
     print_document,
     print_table,
@@ -65,7 +66,7 @@ async def verify(app: App, run: str | None = RunArgument, as_json: bool = JsonOp
     with open_system(options) as system, show_progress("compared") as on_progress:
         compared = await build_verification(app).verify(system, options, await app.directory.accounts(), on_progress)
     if as_json:
-        typer.echo(json.dumps([one.to_document() for one in compared], indent=2))
+        echo(json.dumps([one.to_document() for one in compared], indent=2))
     else:
         _print_comparison(compared)
     if any(one.differences for one in compared):
@@ -123,8 +124,8 @@ def _print_comparison(compared: Sequence[BoxComparison]) -> None:
     print_table(rows, VERIFY_COLUMNS, False)
     for one in compared:
         for text in one.changed_here:
-            typer.echo(f"{one.box}: {text}")
+            echo(f"{one.box}: {text}")
         for text in one.differences:
-            typer.echo(f"{one.box}: DIFFERS: {text}", err=True)
+            echo(f"{one.box}: DIFFERS: {text}", err=True)
     differing = sum(bool(one.differences) for one in compared)
-    typer.echo(f"{differing} of {len(compared)} boxes differ" if differing else f"all {len(compared)} boxes are equal")
+    echo(f"{differing} of {len(compared)} boxes differ" if differing else f"all {len(compared)} boxes are equal")

@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from ivr.cli.support import exit_on_error
+from ivr.cli.support import echo, exit_on_error
 from ivr.errors import ConfigurationError
 from ivr.imports.config_file import read_config_if_valid
 from ivr.install import machine_files
@@ -66,7 +66,7 @@ def install(
     layout = _with_present_settings(target, layout)
     layout = _with_manager_account(target, layout)
     if start and start.run_group:
-        typer.echo(_group_explanation(start, layout))
+        echo(_group_explanation(start, layout))
     if not dry_run:
         _check_prerequisites(target, layout)
     target = replace(target, installed=_read_record(target, layout))
@@ -77,18 +77,18 @@ def install(
     is_upgrade = any(file.is_upgrade(target) for file in files)
     for step in steps:
         outcome = step.preview(target) if dry_run else step.apply(target)
-        typer.echo(f"{step.describe()}  → {outcome}" if outcome else step.describe())
+        echo(f"{step.describe()}  → {outcome}" if outcome else step.describe())
     if pending := [file for file in files if file.is_pending(target)]:
-        typer.echo("\nThese files, which you have changed, have a new version: take over what is new, then remove it")
+        echo("\nThese files, which you have changed, have a new version: take over what is new, then remove it")
         for file in pending:
-            typer.echo(f"- diff -u {target.resolve(file.path)} {target.resolve(file.new_path)}")
+            echo(f"- diff -u {target.resolve(file.path)} {target.resolve(file.new_path)}")
     if not dry_run and (obsolete := find_obsolete(layout.asterisk_config_folder, files, target)):
-        typer.echo("\nivr no longer uses these files: remove each that your own configuration does not include")
+        echo("\nivr no longer uses these files: remove each that your own configuration does not include")
         for path in obsolete:
-            typer.echo(f"- {path}")
-    typer.echo("\nBy hand:")
+            echo(f"- {path}")
+    echo("\nBy hand:")
     for line in manual_steps(layout, is_upgrade=is_upgrade):
-        typer.echo(f"- {line}")
+        echo(f"- {line}")
 
 
 def _read_record(target: InstallTarget, layout: Layout) -> InstalledFiles:

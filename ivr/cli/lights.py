@@ -9,7 +9,7 @@ import typer
 
 from ivr.app import App
 from ivr.cli.boxes import NumberArgument, resolve_box
-from ivr.cli.support import AccountOption, JsonOption, format_time, print_document, print_table, with_app
+from ivr.cli.support import AccountOption, JsonOption, echo, format_time, print_document, print_table, with_app
 from ivr.directory.models import User
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import BoxUsage, Folder, TaskKind
@@ -39,12 +39,12 @@ async def show(
     lights = [*await _box_lights(app, box, usage[box.id]), *await _phone_lights(app, box, usage)]
     pending = await _pending_updates(app, box)
     if as_json:
-        typer.echo(json.dumps({**facts, "lights": lights, "pending": pending}, indent=2))
+        echo(json.dumps({**facts, "lights": lights, "pending": pending}, indent=2))
         return
     print_document({**facts, "last_set": facts["last_set"] or "never"}, False)
-    typer.echo("")
+    echo("")
     print_table(lights, LIGHT_COLUMNS, False)
-    typer.echo("\npending updates" if pending else "\nno pending updates")
+    echo("\npending updates" if pending else "\nno pending updates")
     if pending:
         print_table(pending, PENDING_COLUMNS, False)
 

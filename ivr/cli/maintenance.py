@@ -14,6 +14,7 @@ from ivr.cli.support import (
     JsonOption,
     YesOption,
     confirm,
+    echo,
     exit_on_error,
     format_time,
     print_document,
@@ -123,15 +124,15 @@ def migrate(
         now = int(stores.clock.now())
         entry = AuditEntry(now, "", None, AuditAction.MAINTAINED, "database: back before a migration", command_actor())
         stores.database_files.record_for_all_accounts(stores.migration.database, entry)
-        typer.echo(f"{stores.migration.database} is {copy} again; the newer database is {newer}")
-        typer.echo("now install the version that wrote it: this version would migrate it again")
+        echo(f"{stores.migration.database} is {copy} again; the newer database is {newer}")
+        echo("now install the version that wrote it: this version would migrate it again")
     elif done := stores.migrate():
         record_afterwards(AuditAction.MAINTAINED, f"database: schema {done.version} to {done.program_version}")
-        typer.echo(f"{done.database} is migrated from schema {done.version} to {done.program_version}")
+        echo(f"{done.database} is migrated from schema {done.version} to {done.program_version}")
         if copy_of_it := done.copy or done.earlier_copy:
-            typer.echo(f"the earlier database is {copy_of_it}; 'ivr migrate --back' restores it")
+            echo(f"the earlier database is {copy_of_it}; 'ivr migrate --back' restores it")
     else:
-        typer.echo(f"{plan.database} has schema {plan.version}: there is nothing to migrate")
+        echo(f"{plan.database} has schema {plan.version}: there is nothing to migrate")
 
 
 def _migration_document(plan: MigrationPlan, back: bool) -> dict[str, Any]:
@@ -162,7 +163,7 @@ async def accept(app: App, yes: bool = YesOption) -> None:
     confirm("Every PIN and password that was set with another pepper becomes invalid. Continue?", assume_yes=yes)
     await app.secret_store.accept_pepper()
     await record_for_all_accounts(app, AuditAction.SECRET_REPLACED, "pepper, accepted as it is")
-    typer.echo("the pepper is accepted: set PINs with 'ivr box pin NUMBER', passwords with 'ivr user set NAME'")
+    echo("the pepper is accepted: set PINs with 'ivr box pin NUMBER', passwords with 'ivr user set NAME'")
 
 
 PEPPER_BYTES = 32
@@ -179,7 +180,7 @@ async def rotate(app: App) -> None:
     """
     await app.secret_store.rotate_pepper(app.random_bytes(PEPPER_BYTES).hex().encode())
     await record_for_all_accounts(app, AuditAction.SECRET_REPLACED, "pepper")
-    typer.echo("the pepper is replaced; 'ivr pepper list' shows how many PINs and passwords need the former one")
+    echo("the pepper is replaced; 'ivr pepper list' shows how many PINs and passwords need the former one")
 
 
 @command.command("list")

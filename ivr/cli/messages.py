@@ -20,6 +20,7 @@ from ivr.cli.support import (
     JsonOption,
     YesOption,
     confirm,
+    echo,
     format_time,
     parse_time,
     print_document,
@@ -124,7 +125,7 @@ async def export(
     samples = b"".join(wav.read_samples(path) for path in await app.delivery.fetch_audio(found))
     write_private_wav(file, samples)
     await record_command(app, AuditAction.EXPORTED, box, [found.id])
-    typer.echo(f"message {found.id} of box {box.number} ({found.length_ms / 1000:.1f} s) is in {file}")
+    echo(f"message {found.id} of box {box.number} ({found.length_ms / 1000:.1f} s) is in {file}")
 
 
 @command.command("move")
@@ -194,7 +195,7 @@ async def delete(
     confirm(f"Delete {description}?", assume_yes=yes)
     await app.messages.soft_delete(box.id, [found.id])
     await record_command(app, AuditAction.DELETED, box, [found.id])
-    typer.echo(f"{description}, is deleted; 'ivr message restore {box.number} {found.id}' brings it back")
+    echo(f"{description}, is deleted; 'ivr message restore {box.number} {found.id}' brings it back")
 
 
 @command.command("restore")

@@ -9,7 +9,7 @@ import typer
 
 from ivr import logging_setup, settings
 from ivr.cli.audit import record_afterwards
-from ivr.cli.support import JsonOption, exit_on_error, print_table, require_database, run_with_app, show_progress
+from ivr.cli.support import JsonOption, echo, exit_on_error, print_table, require_database, run_with_app, show_progress
 from ivr.errors import BadInput
 from ivr.settings import Settings
 from ivr.storage.audio_move import create_audio_move
@@ -69,7 +69,7 @@ def move_store(
     if is_finished and not check:
         lines.append("then: systemctl start ivr; ivr doctor")
     for line in lines:
-        typer.echo(line, err=as_json)
+        echo(line, err=as_json)
     if not (is_equal if check else is_finished):
         raise typer.Exit(1)
 
@@ -83,13 +83,13 @@ def _move_audio(store: str, loaded: Settings, *, only_compare: bool) -> AudioCom
         comparison = (move.compare if only_compare else move.run)(on_progress)
     if only_compare and comparison.different:
         names = ", ".join(comparison.different[:MAX_NAMES])
-        typer.echo(
+        echo(
             f"ivr: {len(comparison.different)} recordings are missing in {comparison.target}, or are others ({names}):"
             " repeat the command without --check; delete first what is damaged there",
             err=True,
         )
     if comparison.only_there:
-        typer.echo(
+        echo(
             f"ivr: {comparison.only_there} recordings are in {comparison.target} only: their messages were deleted"
             " since they were copied. The daily check of files removes them once it is in use",
             err=True,
@@ -126,7 +126,7 @@ def _move_rows(to: str, target: str | Path, loaded: Settings, *, only_compare: b
         with show_progress("moving rows") as on_progress:
             comparison = move.run(on_progress)
     for sentence in comparison.wrong_counters:
-        typer.echo(f"ivr: {sentence}", err=True)
+        echo(f"ivr: {sentence}", err=True)
     return comparison
 
 

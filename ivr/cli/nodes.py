@@ -6,7 +6,7 @@ import typer
 
 from ivr.app import App
 from ivr.cli.audit import record_for_all_accounts
-from ivr.cli.support import JsonOption, YesOption, confirm, print_table, with_app
+from ivr.cli.support import JsonOption, YesOption, confirm, echo, print_table, with_app
 from ivr.doctor.nodes import describe_state
 from ivr.storage.records import AuditAction
 
@@ -44,4 +44,4 @@ async def remove(app: App, name: str = typer.Argument(help="Name of the node."),
     confirm(f"Forget node {name}?", assume_yes=yes)
     await app.node_store.remove(name)
     await record_for_all_accounts(app, AuditAction.MAINTAINED, f"node {name}: removed")
-    typer.echo(f"node {name} is removed")
+    echo(f"node {name} is removed")

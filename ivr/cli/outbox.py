@@ -8,7 +8,7 @@ import typer
 
 from ivr.app import App
 from ivr.cli.audit import record_for_all_accounts
-from ivr.cli.support import JsonOption, YesOption, confirm, format_time, print_table, with_app
+from ivr.cli.support import JsonOption, YesOption, confirm, echo, format_time, print_table, with_app
 from ivr.errors import BadInput
 from ivr.storage.records import AuditAction, OutboxTask
 
@@ -45,7 +45,7 @@ async def retry(
     if count:
         named = ", ".join(map(str, ids)) if ids else "all given up"
         await record_for_all_accounts(app, AuditAction.MAINTAINED, f"tasks retried: {named}")
-    typer.echo(f"{count} tasks are due now")
+    echo(f"{count} tasks are due now")
 
 
 @command.command("drop")
@@ -64,7 +64,7 @@ async def drop(
     count = await app.outbox.delete(ids)
     if count:
         await record_for_all_accounts(app, AuditAction.MAINTAINED, f"tasks dropped: {numbers}")
-    typer.echo(f"{count} tasks deleted")
+    echo(f"{count} tasks deleted")
 
 
 def _task_row(task: OutboxTask) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from ivr.cli.support import (
     JsonOption,
     YesOption,
     confirm,
+    echo,
     format_time,
     print_document,
     resolve_account,
@@ -72,9 +73,9 @@ async def export(
     ids = [message.id for message in content.messages]
     await record_command(app, AuditAction.EXPORTED, query.account_id, ids or [query.user_id or ""])
     counts = f"{len(ids)} messages, {len(content.calls)} calls, {len(content.audit)} entries of the audit log"
-    typer.echo(f"{file}: {counts}")
+    echo(f"{file}: {counts}")
     for name in missing:
-        typer.echo(f"ivr: without audio, because its file is missing or damaged: {name}", err=True)
+        echo(f"ivr: without audio, because its file is missing or damaged: {name}", err=True)
     if missing:
         raise typer.Exit(1)
 

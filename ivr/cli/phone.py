@@ -16,7 +16,7 @@ from ivr.app import App
 from ivr.audio import wav
 from ivr.audio.worker import decode_to_samples
 from ivr.cli.serve import UMASK
-from ivr.cli.support import AccountOption, exit_on_error, resolve_account, run_with_app
+from ivr.cli.support import AccountOption, echo, exit_on_error, resolve_account, run_with_app
 from ivr.directory.models import Account, Endpoint, User
 from ivr.errors import BadInput, StoreError
 from ivr.paths import load_asterisk_secret, sounds_folder
@@ -130,7 +130,7 @@ async def _run_demo(site_settings: Settings, fast: bool, speech_file: Path | Non
         try:
             account = await app.directory.find_account_by_name("demo")
             alice = PhoneIdentity(account.id, "alice", "1000", load_asterisk_secret(site_settings))
-            typer.echo(
+            echo(
                 "Alice picks up her phone and dials *97, her mailbox."
                 " Try 7 (delete), 5 and 8 (back and forward), * (pause)."
             )
@@ -140,7 +140,7 @@ async def _run_demo(site_settings: Settings, fast: bool, speech_file: Path | Non
                 await dial("*98", stranger, service.fastagi_address, phone_options(site_settings, fast, speech_file))
         finally:
             await service.stop()
-    typer.echo(f"The log, the messages and the database are in {site_settings.data.folder}.")
+    echo(f"The log, the messages and the database are in {site_settings.data.folder}.")
 
 
 async def create_demo_data(app: App) -> None:

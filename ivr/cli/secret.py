@@ -10,7 +10,7 @@ import typer
 
 from ivr import settings
 from ivr.cli.audit import record_afterwards
-from ivr.cli.support import exit_on_error, format_time, require_database
+from ivr.cli.support import echo, exit_on_error, format_time, require_database
 from ivr.doctor.console import ConsoleUnavailable, RemoteConsole
 from ivr.errors import ConfigurationError
 from ivr.install import secret_files
@@ -68,8 +68,8 @@ def _rotate_asterisk(root: Path, overlap_s: float) -> None:
     stores.asterisk_secret.replace(secret, overlap_s)
     for edit in edits:
         secret_files.write_edit(edit)
-        typer.echo(f"replaced in {edit[0]}")
-    typer.echo(f"the former secret is accepted until {format_time(stores.clock.now() + overlap_s)}")
+        echo(f"replaced in {edit[0]}")
+    echo(f"the former secret is accepted until {format_time(stores.clock.now() + overlap_s)}")
     _reload("dialplan reload")
 
 
@@ -90,15 +90,15 @@ def _rotate_ami(root: Path) -> None:
         raise ConfigurationError("the secret is set by IVR_AMI__SECRET: replace it there")
     for edit in edits:
         secret_files.write_edit(edit)
-        typer.echo(f"replaced in {edit[0]}")
+        echo(f"replaced in {edit[0]}")
     _reload("manager reload")
-    typer.echo("now: systemctl restart ivr")
+    echo("now: systemctl restart ivr")
 
 
 def _reload(console_command: str) -> None:
     program = settings.load().asterisk.console_command
     try:
         RemoteConsole(program).run_command(console_command)
-        typer.echo(f"Asterisk has read it ({console_command})")
+        echo(f"Asterisk has read it ({console_command})")
     except ConsoleUnavailable:
-        typer.echo(f"Asterisk's console did not answer; now: {program} -rx '{console_command}'")
+        echo(f"Asterisk's console did not answer; now: {program} -rx '{console_command}'")

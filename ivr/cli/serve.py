@@ -12,7 +12,7 @@ import typer
 
 from ivr import logging_setup, settings
 from ivr.app import App
-from ivr.cli.support import exit_on_error
+from ivr.cli.support import echo, exit_on_error
 from ivr.errors import BadInput
 from ivr.precedence import CallsFirstLoop
 from ivr.service.passed_sockets import PassedSockets, WorkerSocket
@@ -81,7 +81,7 @@ def _run_workers(count: int) -> int:
 
     def report_ready() -> None:
         log.info("service.started", rest=url, workers=count, data=str(loaded.data.folder))
-        typer.echo(f"ivr: ready for programs at {url}")
+        echo(f"ivr: ready for programs at {url}")
         service_manager.without_watchdog().notify_ready(url)
 
     processes = WorkerProcesses(count, work, on_ready=report_ready, on_interval=service_manager.ping)
@@ -118,7 +118,7 @@ async def _run_service(
         worker.on_ready()
     else:
         # One write: a reader that waits for the first line only may close the pipe before a second write.
-        typer.echo("\n".join(f"ivr: ready for {client} at {url}" for client, url in addresses.items() if url))
+        echo("\n".join(f"ivr: ready for {client} at {url}" for client, url in addresses.items() if url))
     service_manager.notify_ready(", ".join(url for url in addresses.values() if url))
     await stop.wait()
     service_manager.notify_stopping()

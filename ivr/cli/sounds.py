@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from ivr import settings
-from ivr.cli.support import exit_on_error
+from ivr.cli.support import echo, exit_on_error
 from ivr.errors import SoundsError
 from ivr.paths import sounds_folder
 from ivr.prompts.languages import FALLBACK_LANGUAGE, LANGUAGES
@@ -39,10 +39,10 @@ def build(
 
     language_folder = folder or _installed_folder(language)
     speaker = recording.find_speaker(voice) if voice else None
-    built = recording.build(language_folder, on_progress=typer.echo, speaker=speaker)
+    built = recording.build(language_folder, on_progress=echo, speaker=speaker)
     if demo:
         built += recording.build_demo(language_folder.parent / "demo")
-    typer.echo(f"{len(built)} recordings built in {language_folder}")
+    echo(f"{len(built)} recordings built in {language_folder}")
 
 
 @command.command("check")
@@ -66,7 +66,7 @@ def check(
     if problems:
         raise SoundsError("\n".join(problems))
     for each in checked.values():
-        typer.echo(f"All recordings in {each} are complete.")
+        echo(f"All recordings in {each} are complete.")
 
 
 def _find_problems(code: str, folder: Path) -> Iterator[str]:

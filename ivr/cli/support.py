@@ -81,7 +81,7 @@ def exit_on_error(command: Callable[P, T]) -> Callable[P, T]:
         try:
             return command(*args, **kwargs)
         except (IvrError, OSError) as error:
-            typer.echo(f"ivr: {visible_lines(_describe(error))}", err=True)
+            echo(f"ivr: {_describe(error)}", err=True)
             raise typer.Exit(next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)) from None
         except (KeyboardInterrupt, HungUp):
             raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
@@ -191,7 +191,7 @@ def confirm(question: str, *, assume_yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise BadInput(f"{question} There is no terminal to ask at, and nothing was changed: repeat it with --yes")
-    typer.confirm(question, abort=True, err=True)
+    typer.confirm(one_line(question), abort=True, err=True)
 
 
 def read_line(what: str) -> str:
@@ -204,18 +204,20 @@ def read_line(what: str) -> str:
 def print_document(document: Mapping[str, Any], as_json: bool) -> None:
     """Print one object, a line for each key, or as JSON."""
     if as_json:
-        typer.echo(json.dumps(document, indent=2, default=str))
+        echo(json.dumps(document, indent=2, default=str))
         return
     width = max(map(len, document), default=0)
     for key, value in document.items():
-        typer.echo(f"{key:<{width}}  {one_line(value if isinstance(value, str) else json.dumps(value, default=str))}")
+        echo(
+            f"{one_line(key):<{width}}  {one_line(value if isinstance(value, str) else json.dumps(value, default=str))}"
+        )
 
 
 def print_table(rows: Iterable[Mapping[str, Any]], columns: list[str], as_json: bool) -> None:
     """Print a list, a line for each row with these columns, or all of it as JSON."""
     listed = list(rows)
     if as_json:
-        typer.echo(json.dumps(listed, indent=2, default=str))
+        echo(json.dumps(listed, indent=2, default=str))
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
@@ -226,17 +228,20 @@ def print_table(rows: Iterable[Mapping[str, Any]], columns: list[str], as_json: 
     with console.capture() as capture:
         console.print(table)
     for line in capture.get().splitlines():
-        typer.echo(line.rstrip())
+        echo(line.rstrip())
+
+
+def echo(text: str = "", *, err: bool = False) -> None:
+    """Print a text to standard output, or to standard error, without what would control the terminal.
+
+    Every command prints by this function or, in colour, `one_line`: callers, clients and files choose parts of a text.
+    """
+    typer.echo("\n".join(map(one_line, text.split("\n"))), err=err)
 
 
 def one_line(value: object) -> str:
     """Return a value as text on a line: what would break the line or control the terminal becomes a space."""
     return "".join(character if character.isprintable() else " " for character in str(value))
-
-
-def visible_lines(text: str) -> str:
-    """Return a text of several lines without what would control the terminal."""
-    return "\n".join(map(one_line, text.split("\n")))
 
 
 TIME_FORMAT = (

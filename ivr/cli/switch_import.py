@@ -12,7 +12,7 @@ import typer
 from ivr.app import App
 from ivr.cli.audit import record_command
 from ivr.cli.imports import command
-from ivr.cli.support import JsonOption, print_table, with_app
+from ivr.cli.support import JsonOption, echo, print_table, with_app
 from ivr.directory.models import Account
 from ivr.doctor.console import RemoteConsole
 from ivr.errors import BadInput, Conflict, NotFound
@@ -69,11 +69,9 @@ async def _switch_boxes(
             moved.add(key, f"{one.number}@{_address_of(one.account)}")
             text = f"callers reach ivr; {await _import(app, system, options, key, accounts)}"
         await _record(app, by_key[key], back=back)
-        typer.echo(f"{key}: {text}", err=as_json)
+        echo(f"{key}: {text}", err=as_json)
         if _is_being_used(spool_folder, by_key[key]):
-            typer.echo(
-                f"{key}: a message is being left in app_voicemail: repeat the import when it has ended", err=True
-            )
+            echo(f"{key}: a message is being left in app_voicemail: repeat the import when it has ended", err=True)
     if not keys or as_json:
         addresses = moved.list()
         rows = [

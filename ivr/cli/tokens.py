@@ -16,6 +16,7 @@ from ivr.cli.support import (
     JsonOption,
     YesOption,
     confirm,
+    echo,
     format_time,
     print_document,
     print_table,
@@ -88,7 +89,7 @@ async def revoke(
     confirm(f"Revoke token {token} of account {token_account.name}?", assume_yes=yes)
     revoked = await app.tokens.revoke(token_account.id, token)
     await record_command(app, AuditAction.TOKEN_REVOKED, token_account.id, [revoked.id])
-    typer.echo(f"token {revoked.id} ({revoked.label or 'without a label'}) is revoked")
+    echo(f"token {revoked.id} ({revoked.label or 'without a label'}) is revoked")
 
 
 async def _numbers_of_boxes(app: App, tokens: list[Token]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from ivr.cli.support import (
     JsonOption,
     YesOption,
     confirm,
+    echo,
     print_document,
     print_table,
     read_line,
@@ -130,7 +131,7 @@ async def delete(
     confirm(f"Delete user {user.name} ({effect})?", assume_yes=yes)
     await app.directory.delete_user(user.id)
     await record_command(app, AuditAction.DELETED, user.account_id, [f"user {user.id}"])
-    typer.echo(f"user {user.name} is deleted; {effect}")
+    echo(f"user {user.name} is deleted; {effect}")
 
 
 async def _find_user(app: App, account: str | None, name: str) -> User:
@@ -144,7 +145,7 @@ async def _set_credentials(app: App, user: User, username: str | None, password:
         raise BadInput("credentials are incomplete: give --username and --password together")
     new_password = read_line("a password") if password == "-" else password
     if password != "-":
-        typer.echo("warning: a password on the command line can be seen by others: use --password -", err=True)
+        echo("warning: a password on the command line can be seen by others: use --password -", err=True)
     await app.credentials.set(user, new_username, new_password)
     await app.tokens.revoke_logins(user.account_id, user.id)
     await record_user(app, user, ["password", "username"])

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ivr.app import App
-from ivr.cli.support import JsonOption, with_app
+from ivr.cli.support import JsonOption, echo, one_line, with_app
 from ivr.clock import date_of
 from ivr.storage.records import MwiSummary, Overview
 
@@ -36,7 +36,7 @@ async def watch(
     machine's time zone.
     """
     if as_json:
-        typer.echo(json.dumps(asdict(await _snapshot(app)), indent=2))
+        echo(json.dumps(asdict(await _snapshot(app)), indent=2))
     elif once:
         out = Console(highlight=False)
         out = out if out.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
@@ -127,7 +127,7 @@ def _render_table(title: str, columns: list[str], rows: Iterable[list[str]]) -> 
     for column in columns:
         table.add_column(column, no_wrap=True)
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(one_line(cell)) for cell in row))
     return Group("", table if table.row_count else Text(f"no {title}", "dim"))
 
 

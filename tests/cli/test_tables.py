@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import typer
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from ivr.audio import wav
-from ivr.cli.support import exit_on_error, print_document, print_table
+from ivr.cli.doctor import _print_findings
+from ivr.cli.support import echo, exit_on_error, print_document, print_table
+from ivr.cli.watch import _render_table
 from ivr.errors import BadInput
+from ivr.health.finding import problem
 from ivr.imports.box_import import PinList
 from tests.cli.conftest import Ivr, parse_json
+
+CHECKOUT = Path(__file__).parents[2]
 
 
 def lines_of(capsys: pytest.CaptureFixture[str], value: str, **more: str) -> list[str]:
@@ -41,7 +48,7 @@ def test_value_is_printed_as_it_is(
 def test_a_row_is_one_line_whatever_is_in_it(value: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         printed: list[str] = []
-        patch.setattr("ivr.cli.support.typer.echo", printed.append)
+        patch.setattr("ivr.cli.support.typer.echo", lambda text, err: printed.append(text))
         print_table([{"id": "1", "value": value, "last": "end"}], ["id", "value", "last"], as_json=False)
     assert len(printed) == 2
     assert printed[1].endswith("end")
@@ -51,7 +58,10 @@ def test_a_row_is_one_line_whatever_is_in_it(value: str) -> None:
 @pytest.mark.parametrize("value", ["\x1b]0;title\x07", "\x9b2J", "\u202eback", "a\r\nb"])
 def test_document_and_error_control_no_terminal(capsys: pytest.CaptureFixture[str], value: str) -> None:
     """Names of callers, of files and of lines in people files are chosen by others."""
-    print_document({"caller_name": value, "labels": [value]}, as_json=False)
+    print_document({"caller_name": value, "labels": [value], value: 1}, as_json=False)
+    echo(f"first\n{value}")
+    _print_findings([problem("recordings", value, value, command=f"ls {value}")])
+    Console().print(_render_table("calls", ["caller"], [[value]]))
 
     @exit_on_error
     def failing_command() -> None:
@@ -63,6 +73,13 @@ def test_document_and_error_control_no_terminal(capsys: pytest.CaptureFixture[st
     lines = [*printed.out.split("\n"), *printed.err.split("\n")]
     assert all(line.isprintable() for line in lines)
     assert any("is no name" in line for line in lines)
+
+
+def test_every_command_prints_by_the_function_that_escapes() -> None:
+    """Doctor and watch print in colour, what `one_line` returns."""
+    others = re.compile(r"typer\.echo\((?!__version__)|secho\(|(?<!\.)\bprint\(")
+    modules = (CHECKOUT / "ivr" / "cli").glob("*.py")
+    assert [path.name for path in modules if others.search(path.read_text())] == ["support.py"]
 
 
 def test_messages_are_listed_with_the_names_of_their_callers(populated_ivr: Ivr, tmp_path: Path) -> None:

@@ -327,11 +327,13 @@ def test_backup_leaves_out_what_is_no_recording(tmp_path: Path, make: Callable[[
     assert not (tmp_path / "copy").exists()
 
 
-def test_backup_leaves_out_second_names_in_the_folder_of_takes(tmp_path: Path) -> None:
+def test_backup_leaves_out_second_names_and_odd_ones_in_the_folder_of_takes(tmp_path: Path) -> None:
     takes = tmp_path / "data" / "takes"
     takes.mkdir(parents=True)
     (tmp_path / "private").write_bytes(SECRET)
     (takes / "own.wav").write_bytes(SPEECH)
     os.link(tmp_path / "private", takes / "planted.wav")
+    for name in (b"fallback-\n.wav", b"fallback-\xff.wav", b"\x1b[31m.wav"):  # With these no backup could be read.
+        (takes / os.fsdecode(name)).write_bytes(SPEECH)
     selected = [file.path.name for file in BackupSelection(tmp_path / "data").data_files()]
     assert selected == ["own.wav"]
