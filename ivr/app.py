@@ -288,7 +288,7 @@ class App(Stores):
             directory=self.directory,
             recordings=self.recordings,
             settings=self.settings.retention,
-            clock=self.clock,
+            clock=self.retention_clock,
         )
 
     @cached_property
@@ -306,9 +306,7 @@ class App(Stores):
             ),
             directory=self.directory,
             consistency_check=self.consistency_check,
-            schedule=RetentionSchedule(
-                settings=self.settings.retention, voicemail_settings=self.settings.voicemail, clock=self.clock
-            ),
+            schedule=RetentionSchedule(self.settings.retention, self.settings.voicemail, self.retention_clock),
         )
 
     @cached_property

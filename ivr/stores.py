@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ivr.asterisk_secret import AsteriskSecret
-from ivr.clock import Clock, SystemClock
+from ivr.clock import Clock, RetentionClock, SystemClock
 from ivr.directory.audit_log import AuditLog
 from ivr.directory.pin_lockout import PinLockout
 from ivr.directory.secret_store import SecretStore
@@ -80,6 +80,7 @@ class Stores:
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
+        self.retention_clock = RetentionClock(self.clock)
         self.ids = IdGenerator(random_bytes)
         self.random_bytes = random_bytes
 
@@ -224,7 +225,7 @@ class Stores:
 
     @cached_property
     def messages(self) -> MessageStore:
-        return SqliteMessages(self.database, self.clock)
+        return SqliteMessages(self.database, self.clock, self.retention_clock)
 
     @cached_property
     def media(self) -> MediaStore:

@@ -61,6 +61,9 @@ async def purge(
         "--dry-run",
         help="Print what would be hidden or removed, at most 1000 items of each kind; change nothing.",
     ),
+    confirm_clock: bool = typer.Option(
+        False, "--confirm-clock", help="The clock is right, although days have passed without a run."
+    ),
     yes: bool = YesOption,
     as_json: bool = JsonOption,
 ) -> None:
@@ -73,11 +76,15 @@ async def purge(
         print_table(await _due_rows(app), COLUMNS, as_json)
         return
     confirm("Hide and remove what is past its retention ('ivr purge --dry-run' lists it)?", assume_yes=yes)
+    if confirm_clock:
+        await app.retention_worker.confirm_clock()
     counts: Counter[str] = Counter({rule.value: 0 for rule in RetentionRule})
     while await app.retention_worker.run_once(counts):
         pass
-    if counts.total():
-        await record_for_all_accounts(app, AuditAction.MAINTAINED, "purge")
+    if counts.total() or confirm_clock:
+        await record_for_all_accounts(
+            app, AuditAction.MAINTAINED, "purge: the clock is right" if confirm_clock else "purge"
+        )
     print_document(dict(counts), as_json)
 
 

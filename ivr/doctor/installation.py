@@ -75,6 +75,8 @@ class DatabaseSnapshot:
     endpoints: Sequence[Endpoint] = ()
     newest_message_at: int = 0
     """Unix seconds; 0: there is no message."""
+    trusted_time: int = 0
+    """Unix seconds at which retention ran last with a trusted clock; 0: never."""
     is_pepper_right: bool = True
     """Whether the pepper is the one that PINs were stored with."""
     peppers: Sequence[PepperUsage] = ()
@@ -129,6 +131,7 @@ class Installation:
             is_pepper_right=snapshot.is_pepper_right,
             peppers=snapshot.peppers,
             newest_message_at=snapshot.newest_message_at,
+            trusted_time=snapshot.trusted_time,
             zones=_zones_of(snapshot),
             free_bytes=self.host.free_bytes,
             run_as_owner=run_as_owner_of,
@@ -165,6 +168,7 @@ async def read_database_snapshot(app: App) -> DatabaseSnapshot:
         is_pepper_right=await app.secret_store.has_stored_pepper(),
         peppers=await app.secret_store.pepper_usage(),
         newest_message_at=newest,
+        trusted_time=await app.health_store.trusted_time(),
         api_keys=[token for account in accounts for token in await app.tokens.list_api_keys(account.id)],
         nodes=await app.node_store.list_nodes(),
         clock_lead_s=0 if server_time is None else server_time - int(app.clock.now()),

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from ivr.clock import SET_CLOCK
+from ivr.clock import CLOCK_TRUSTED_AFTER_S, CONFIRM_CLOCK, MAX_CLOCK_JUMP_S, SET_CLOCK
 from ivr.health.facts import HealthFacts
 from ivr.health.finding import MOUNT, RESTART, RUN_AS_ROOT, START, STOP, Finding, ok, problem, quoted, warning
 from ivr.health.folders import (
@@ -174,6 +174,15 @@ def check_clock(facts: HealthFacts) -> Iterator[Finding]:
     elif now < newest:
         what = f"the clock says {_format_time(now)}, but there are messages from {_format_time(newest)}"
         yield problem("clock", what, remedy, command=command)
+    elif facts.trusted_time and now - facts.trusted_time > MAX_CLOCK_JUMP_S:
+        yield warning(
+            "clock",
+            f"the clock says {_format_time(now)}, but retention ran last at {_format_time(facts.trusted_time)}: what"
+            " has become due since then is not removed",
+            f"if the clock is right, {CONFIRM_CLOCK}, or wait {CLOCK_TRUSTED_AFTER_S // 86_400} days; else set it:"
+            f" {SET_CLOCK}",
+            command=CONFIRM_CLOCK,
+        )
     else:
         yield ok("clock", _format_time(now))
 

@@ -76,6 +76,8 @@ class HealthFacts:
     """The versions of the pepper, and how many hashes need each."""
     newest_message_at: int = 0
     """Unix seconds; 0: there is no message."""
+    trusted_time: int = 0
+    """Unix seconds at which retention ran last with a trusted clock; 0: never."""
     zones: Sequence[ZoneUse] = ()
     """The time zones in use."""
     free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free

@@ -167,6 +167,7 @@ class HealthMonitor:
                 is_pepper_right=await self._secret_store.has_stored_pepper(),
                 peppers=await self._secret_store.pepper_usage(),
                 newest_message_at=await self._store.newest_message_at(),
+                trusted_time=await self._store.trusted_time(),
                 zones=await self._store.zones(),
             )
         except StoreBusy:

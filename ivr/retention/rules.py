@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ivr.clock import Clock
+from ivr.clock import RetentionClock
 from ivr.directory.models import Account
 from ivr.mailbox.voicemail_settings import DAY_S, VoicemailSettings
 from ivr.storage.records import RetentionRule
@@ -77,7 +77,7 @@ class RetentionSchedule:
 
     settings: RetentionSettings
     voicemail_settings: VoicemailSettings
-    clock: Clock
+    clock: RetentionClock
 
     def cutoff(self, rule: RetentionRule) -> int:
         """Unix seconds; items that entered the state of the rule earlier are due."""

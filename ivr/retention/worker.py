@@ -14,9 +14,11 @@ from itertools import groupby
 
 import structlog
 
+from ivr.clock import CONFIRM_CLOCK
 from ivr.directory.audit_log import AuditLog
 from ivr.directory.directory import Directory
 from ivr.errors import IvrError
+from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.retention.consistency_check import ConsistencyCheck
 from ivr.retention.rules import ROW_AGE_RULES, RetentionSchedule
 from ivr.storage.protocols import AudioStore, LeaseStore, MessageStore, RetentionStore
@@ -28,6 +30,8 @@ DELETING_RULES = (RetentionRule.DELETED, *REMOVING_RULES, RetentionRule.BOX)
 """Rules whose items are messages and mailboxes: what they do is in the audit log."""
 RETENTION_DEVICE = "retention"
 LEASE_NAME = "retention"
+TIME_STORED_EVERY_S = 600
+"""Seconds between two times that are stored as trusted."""
 LEASE_MARGIN_S = 60
 """Seconds by which the lease outlasts the interval of the runs."""
 
@@ -73,6 +77,7 @@ class RetentionWorker:
         self._batch_size = batch_size
         self._pause_s = pause_s
         self._has_words_to_purge = False
+        self._is_clock_in_doubt = False
         self._leased_until = 0.0
         """Monotonic seconds until which this process need not renew the lease."""
         self.last_run_at = 0
@@ -98,6 +103,7 @@ class RetentionWorker:
         """
         if await self._hold_lease():
             return await self.run_once()
+        await self.review_clock()
         await self._consistency_check.remove_orphaned_takes()
         self.last_run_at = int(self._schedule.clock.now())
         return False
@@ -117,6 +123,7 @@ class RetentionWorker:
         `tally` counts the items by reason.
         """
         tally = Counter() if tally is None else tally
+        await self.review_clock()
         more = await self._hide_past_retention(tally)
         for rule in ROW_AGE_RULES:
             to_entry = self._to_entry if rule in DELETING_RULES else None
@@ -134,6 +141,25 @@ class RetentionWorker:
         self.last_run_at = int(self._schedule.clock.now())
         return more
 
+    async def review_clock(self) -> None:
+        """Find out whether the clock is in doubt, and log it once; otherwise store the time for the next start."""
+        clock = self._schedule.clock
+        stored_at = await self._leases.trusted_time()
+        if not clock.review(stored_at):
+            if clock.lead_s() and not self._is_clock_in_doubt:
+                log.error("retention.clock_in_doubt", days=int(clock.lead_s() / DAY_S), remedy=CONFIRM_CLOCK)
+            self._is_clock_in_doubt = bool(clock.lead_s())
+            return
+        self._is_clock_in_doubt = False
+        if abs(clock.now() - stored_at) >= TIME_STORED_EVERY_S:
+            await self.confirm_clock()
+
+    async def confirm_clock(self) -> None:
+        """Trust the present time, here and, from their next run on, in all other processes."""
+        clock = self._schedule.clock
+        clock.trust(clock.now() + clock.lead_s())
+        await self._leases.store_trusted_time(int(clock.now()))
+
     def _to_entry(self, item: DueItem) -> AuditEntry:
         subject = "" if item.id == item.box_id else item.id
         actor = Actor(Door.SERVICE, "", RETENTION_DEVICE, item.rule.value)
@@ -142,6 +168,7 @@ class RetentionWorker:
 
     async def preview(self, limit: int) -> list[DueItem]:
         """What the next runs would do to the store, at most `limit` items of each rule; changes nothing."""
+        self._schedule.clock.review(await self._leases.trusted_time())
         due: list[DueItem] = []
         for account in await self._directory.accounts():
             not_before = self._schedule.cutoff_for_account(account)

@@ -63,6 +63,7 @@ async def start_service(
     sockets = sockets or PassedSockets()
     await app.secret_store.verify_pepper()
     await app.secret_store.forget_unused_peppers()
+    app.retention_clock.review(await app.leases.trusted_time())
     presence = None if component == "api" else NodePresence(app)
     if presence:
         await presence.register()

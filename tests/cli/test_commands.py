@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from contextlib import closing
@@ -354,7 +355,12 @@ def test_purge_has_dry_run(populated_ivr: Ivr, tmp_path: Path) -> None:
         [line] = parse_json(populated_ivr("purge", "--dry-run", "--json"))
         assert (line["id"], line["what"]) == (added["id"], "message past retention: hidden")
         assert line["since"] == long_ago.astimezone().isoformat(sep=" ", timespec="seconds")
-    assert parse_json(populated_ivr("purge", "--yes", "--json"))["message past retention: hidden"] == 1
+    with closing(sqlite3.connect(tmp_path / "data" / "state" / "ivr.db")) as connection, connection:
+        connection.execute("INSERT INTO leases VALUES ('trusted time', '', ?)", (int(long_ago.timestamp()),))
+    assert parse_json(populated_ivr("purge", "--dry-run", "--json")) == [], "the clock is in doubt"
+    assert parse_json(populated_ivr("purge", "--yes", "--json"))["message past retention: hidden"] == 0
+    confirmed = parse_json(populated_ivr("purge", "--yes", "--confirm-clock", "--json"))
+    assert confirmed["message past retention: hidden"] == 1
     assert parse_json(populated_ivr("purge", "--dry-run", "--json")) == []
 
 

@@ -262,6 +262,11 @@ def test_language_without_prompts_is_reported_with_who_has_it(doctor: DoctorFixt
     )
 
 
+def test_clock_that_is_in_doubt_since_the_last_run_of_retention_is_reported(doctor: DoctorFixture) -> None:
+    doctor.change_records(trusted_time=TODAY - 60 * 86400)
+    doctor.assert_finding("retention ran last at", "ivr purge --confirm-clock", Level.WARNING)
+
+
 def test_clock_set_back_is_reported(doctor: DoctorFixture) -> None:
     doctor.change_host(clock=FakeClock(TODAY - 86400))
     doctor.assert_finding("there are messages from", "systemctl enable --now systemd-timesyncd || apt install chrony")

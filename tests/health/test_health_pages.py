@@ -61,6 +61,21 @@ async def get_when(url: str, status: int) -> tuple[int, dict[str, Any]]:
     return found
 
 
+async def test_service_that_was_off_for_months_is_ready_and_warns_of_its_clock(tmp_path: Path) -> None:
+    settings = new_settings(tmp_path / "data")
+    app = App(settings).open()
+    await app.leases.store_trusted_time(int(app.clock.now()) - 60 * 86_400)
+    app.close()
+    async with running(settings, "api") as service:
+        assert 60 * 86_400 <= service.app.retention_clock.lead_s() < 60 * 86_400 + 3600, "from the first call on"
+        status, page = await get(f"{service.api_url}/readyz")
+        assert (status, page["status"], page["checks"]["clock"]) == (200, "ready", "warning")
+        await service.app.retention_worker.confirm_clock()
+    async with running(settings, "api") as service:
+        status, page = await get(f"{service.api_url}/readyz")
+        assert (status, page["checks"]["clock"], service.app.retention_clock.lead_s()) == (200, "ok", 0)
+
+
 async def test_pages_need_no_token_and_name_failing_checks_without_secrets(tmp_path: Path) -> None:
     settings = new_settings(tmp_path / "data")
     async with running(settings) as service:

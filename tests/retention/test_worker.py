@@ -18,10 +18,14 @@ import structlog
 from structlog.testing import capture_logs
 
 from ivr.audio import wav
+from ivr.clock import RetentionClock
 from ivr.errors import NotFound, PastRetention, StoreError
+from ivr.health.checks import check_clock
+from ivr.health.facts import HealthFacts, HealthLimits
+from ivr.health.finding import Level
 from ivr.mailbox.takes import TakeSource
 from ivr.mailbox.voicemail_settings import DAY_S
-from ivr.retention.consistency_check import DEFAULT_LIMITS, ConsistencyCheck, ScanLimits
+from ivr.retention.consistency_check import DEFAULT_LIMITS, MISSING_AUDIO, ConsistencyCheck, ScanLimits
 from ivr.retention.rules import ROW_AGE_RULES, RetentionSchedule
 from ivr.retention.worker import RetentionStorage, RetentionWorker
 from ivr.storage.protocols import AudioStore
@@ -67,7 +71,7 @@ def create_worker(app: AppFixture, *, batch_size: int = 100, limits: ScanLimits 
             clock=app.clock,
             limits=limits,
         ),
-        schedule=RetentionSchedule(app.settings.retention, app.settings.voicemail, app.clock),
+        schedule=RetentionSchedule(app.settings.retention, app.settings.voicemail, app.container.retention_clock),
         batch_size=batch_size,
     )
 
@@ -510,6 +514,106 @@ async def test_audio_of_a_batch_of_messages_is_looked_for_at_once(app: AppFixtur
     while await check.run_once(Counter()):
         pass
     assert batches == [3, 2]
+
+
+# -- a clock in doubt ---------------------------------------------------------
+
+
+@pytest.mark.both_engines
+async def test_clock_set_forward_by_months_removes_nothing_until_it_is_trusted(app: AppFixture) -> None:
+    box = await app.create_box()
+    stored, deleted = await app.create_message(box), await app.create_message(box)
+    await app.container.messages.soft_delete(box.id, [deleted.id])
+    await run_retention(app)
+    app.clock.jump(200 * DAY_S)
+    structlog.reset_defaults()
+    with capture_logs() as logs:
+        await run_retention(app)
+        await run_retention(app)
+    assert [(one["days"], one["remedy"]) for one in logs if one["event"] == "retention.clock_in_doubt"] == [
+        (200, "ivr purge --confirm-clock")
+    ]
+    cutoff = int(app.clock.now()) - 93 * DAY_S
+    counts = await app.container.messages.expire_and_count(app.account.id, box.id, cutoff)
+    assert counts == FolderCounts(new=1), "a sign-in hides it as retention does"
+    assert [one.id for one in await app.container.messages.list_soft_deleted(box.id, 9)] == [deleted.id]
+
+    after_start = RetentionClock(app.clock)
+    assert after_start.lead_s() == 0
+    after_start.review(await app.container.leases.trusted_time())
+    assert after_start.lead_s() == 200 * DAY_S, "a start knows it too"
+    trusted, limits = await app.container.health_store.trusted_time(), HealthLimits(earliest_time=0)
+    [finding] = check_clock(HealthFacts(Path(), app.clock.now(), trusted_time=trusted, limits=limits))
+    assert (finding.level, finding.command) == (Level.WARNING, "ivr purge --confirm-clock")
+
+    app.clock.jump(-200 * DAY_S)
+    await run_retention(app)
+    app.clock.jump(200 * DAY_S)
+    await run_retention(app)
+    assert await app.container.messages.list_soft_deleted(box.id, 9), "set right and wrong again"
+    await app.container.retention_worker.confirm_clock()
+    await run_retention(app)
+    assert not await app.container.messages.list_soft_deleted(box.id, 9)
+    assert await app.container.messages.counts(box.id) == FolderCounts()
+    with pytest.raises(PastRetention):
+        await app.container.messages.get(box.id, stored.id, cutoff)
+
+
+async def test_time_after_months_without_the_machine_is_trusted_after_a_week_of_running(app: AppFixture) -> None:
+    """What becomes due meanwhile is removed on its day: retention goes on at the pace of monotonic time."""
+    await run_retention(app)
+    app.clock.jump(60 * DAY_S)
+    clock = app.container.retention_clock
+    await run_retention(app)
+    app.clock.advance(s=6 * DAY_S)
+    await run_retention(app)
+    assert clock.now() == app.clock.now() - 60 * DAY_S
+    app.clock.advance(s=2 * DAY_S)
+    await run_retention(app)
+    assert clock.now() == app.clock.now()
+
+
+async def test_trust_of_another_process_ends_the_doubt(app: AppFixture) -> None:
+    """After `ivr purge --confirm-clock`, the service removes; a wrong node takes the time of another one."""
+    await run_retention(app)
+    app.clock.jump(60 * DAY_S)
+    clock = app.container.retention_clock
+    await run_retention(app)
+    assert clock.lead_s() == 60 * DAY_S
+    await app.container.leases.store_trusted_time(int(app.clock.now()) - 3600)
+    await run_retention(app)
+    assert clock.lead_s() == 0
+
+
+@pytest.mark.parametrize("jump_s", [-400 * DAY_S, 8 * DAY_S, 0])
+async def test_small_jumps_and_clocks_set_back_and_right_again_are_no_doubt(app: AppFixture, jump_s: float) -> None:
+    await run_retention(app)
+    app.clock.jump(jump_s)
+    await run_retention(app)
+    assert app.container.retention_clock.now() == app.clock.now()
+    app.clock.jump(-jump_s)
+    await run_retention(app)
+    assert app.container.retention_clock.now() == app.clock.now()
+
+
+async def test_consistency_check_runs_once_a_day_whatever_the_clock_does(app: AppFixture) -> None:
+    box = await app.create_box()
+    audio_path(app, await app.create_message(box)).unlink()
+
+    async def scans() -> int:
+        found: Counter[str] = Counter()
+        while await app.container.consistency_check.run_once(found):
+            pass
+        return found[MISSING_AUDIO]
+
+    assert await scans() == 1, "after a start"
+    app.clock.jump(400 * DAY_S)
+    assert await scans() == 0, "no day has passed"
+    app.clock.jump(-800 * DAY_S)
+    app.clock.advance(s=DAY_S - 1)
+    assert await scans() == 0
+    app.clock.advance(s=1)
+    assert await scans() == 1, "although the clock is a year behind"
 
 
 # -- query plans --------------------------------------------------------------

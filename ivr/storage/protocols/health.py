@@ -20,6 +20,9 @@ class HealthStore(Protocol):
     async def newest_message_at(self) -> int:
         """Return the Unix time at which the newest message was stored; 0 if there is none."""
 
+    async def trusted_time(self) -> int:
+        """Return the Unix time at which retention ran last with a trusted clock; 0: never."""
+
     async def server_time(self) -> int | None:
         """Return the Unix time by the clock of the database's server; None: it has that of this machine."""
 

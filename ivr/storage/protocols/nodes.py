@@ -38,3 +38,9 @@ class LeaseStore(Protocol):
 
         A holder of the same node that has ended is none any more.
         """
+
+    async def trusted_time(self) -> int:
+        """Return the Unix time by the clock of a node at which retention ran last with a trusted clock; 0: never."""
+
+    async def store_trusted_time(self, time: int) -> None:
+        """Store that `time`, in Unix seconds, is trusted."""

@@ -8,6 +8,7 @@ from ivr.storage.database import DATABASE_TIME, Database, is_postgresql
 from ivr.storage.records import ZoneUse
 from ivr.storage.sqlite.calls import SqliteOverview
 from ivr.storage.sqlite.migrations import SCHEMA_VERSION
+from ivr.storage.sqlite.nodes import read_trusted_time
 
 _ZONES = (
     "SELECT 'account' AS kind, min(name) AS name, timezone AS zone, '' AS account FROM accounts"
@@ -35,6 +36,9 @@ class SqliteHealth:
 
     async def newest_message_at(self) -> int:
         return await self._overview.newest_message_at()
+
+    async def trusted_time(self) -> int:
+        return await self._database.read(read_trusted_time)
 
     async def server_time(self) -> int | None:
         def read_time(connection: sqlite3.Connection) -> int | None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import structlog
 
-from ivr.clock import Clock
+from ivr.clock import Clock, RetentionClock
 from ivr.errors import BoxDeleted, IvrError, NotFound, PreconditionFailed
 from ivr.storage.database import Database
 from ivr.storage.records import ChangeReason, Folder, FolderCounts, Message, OpenFolder, TaskKind
@@ -31,9 +31,10 @@ log = structlog.get_logger()
 class SqliteMessages:
     """The `MessageStore` of one database file."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, retention_clock: RetentionClock) -> None:
         self._database = database
         self._clock = clock
+        self._retention_clock = retention_clock
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -57,6 +58,8 @@ class SqliteMessages:
         return await self._database.read(lambda c: counters.read_counts(c, box_id))
 
     async def expire_and_count(self, account_id: str, box_id: str, not_before: int) -> FolderCounts:
+        not_before -= int(self._retention_clock.lead_s())
+
         def read_counts_if_current(connection: sqlite3.Connection) -> FolderCounts | None:
             if message_rows.messages_older_than(connection, account_id, not_before, 1):
                 return None

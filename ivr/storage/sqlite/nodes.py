@@ -61,6 +61,10 @@ class SqliteNodes:
         await self._database.write(remove_stopped)
 
 
+TRUSTED_TIME = "trusted time"
+"""The row of `leases` that has no holder: its end is the last time that was trusted, by the clock of a node."""
+
+
 class SqliteLeases:
     """The `LeaseStore` of one database file, for `process`."""
 
@@ -86,10 +90,26 @@ class SqliteLeases:
 
         return await self._database.write(acquire_lease)
 
+    async def trusted_time(self) -> int:
+        return await self._database.read(read_trusted_time)
+
+    async def store_trusted_time(self, time: int) -> None:
+        sql = (
+            "INSERT INTO leases (name, holder, ends_at) VALUES (?, '', ?)"
+            " ON CONFLICT (name) DO UPDATE SET ends_at = excluded.ends_at"
+        )
+        await self._database.write(lambda c: c.execute(sql, (TRUSTED_TIME, time)).rowcount)
+
     def _is_held_by_another(self, run_id: str) -> bool:
         if run_id == self._process.run_id:
             return False
         return not self._process.is_of_same_node(run_id) or self._locks.has_run(run_id)
+
+
+def read_trusted_time(connection: sqlite3.Connection) -> int:
+    """Return the last time that was trusted, in Unix seconds; 0: none is stored."""
+    row = connection.execute("SELECT ends_at FROM leases WHERE name = ?", (TRUSTED_TIME,)).fetchone()
+    return row["ends_at"] if row else 0
 
 
 def _store(connection: sqlite3.Connection, node: NodeRecord) -> None:
