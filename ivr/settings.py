@@ -28,7 +28,7 @@ from ivr.settings_errors import DOCUMENTED, describe_violation
 from ivr.storage.data_folder import is_present
 from ivr.storage.settings import AudioSettings, DatabaseSettings
 from ivr.trusted_path import changeable_by_others, refusal
-from ivr.validation.fields import OptionalPath, WebOrigin, WebUrl
+from ivr.validation.fields import OptionalPath, ServiceAddress, WebOrigin
 
 ENV_PREFIX = "IVR_"
 CONFIG_ENV_VARIABLE = "IVR_CONFIG"
@@ -118,10 +118,11 @@ class SoundsSettings(_Section):
 class ApiSettings(_Section):
     host: str = Field("127.0.0.1", description="Address on which the REST API listens.")
     port: Annotated[int, Field(ge=0, le=65_535)] = Field(8000, description="TCP port; 0: any free port.")
-    public_url: WebUrl | None = Field(
+    public_url: ServiceAddress | None = Field(
         None,
         description=(
-            "Address of the API for the world, as `https://voicemail.example.com`; mails link to it. Empty: no links."
+            "Address of the API for the world, as `https://voicemail.example.com`; mails link to it. A folder may"
+            " follow, but no `?`, no `#` and no user. Empty: no links."
         ),
     )
     tls_certificate: OptionalPath = Field(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ivr.validation.fields import OptionalPath, WebUrl
+from ivr.validation.fields import BaseUrl, OptionalPath
 
 MEGABYTE = 2**20
 
@@ -37,7 +37,7 @@ class AudioSettings(BaseModel):
         description="`folder`: recordings are files in the data folder. `s3://bucket/prefix`: they are objects in a"
         " bucket of S3 or of a store that speaks its protocol (docs/scale.md).",
     )
-    endpoint: WebUrl | None = Field(
+    endpoint: BaseUrl | None = Field(
         None, description="Address of the object store, as `https://s3.example.com`. Empty: that of AWS for the region."
     )
     region: Annotated[str, Field(pattern=r"^[\w-]+$")] = Field("us-east-1", description="Region of the bucket.")

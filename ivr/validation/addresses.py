@@ -167,10 +167,36 @@ def web_origin(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc.removesuffix(DEFAULT_PORTS[parts.scheme])}"
 
 
-def web_url(text: str) -> str:
+OWN_PATHS = ("page", "v2")
+"""Where the paths of the service begin, which follow its address."""
+
+
+def service_address(text: str) -> str:
+    """Return the address of this service for the world, without a / at its end. Raises `BadInput`."""
+    url = base_url(text, "write it as https://voicemail.example.com")
+    if urlsplit(url).path.split("/")[1:2] in ([own] for own in OWN_PATHS):
+        raise BadInput(f"{text!r} is the address of a page: write the part before it, as https://voicemail.example.com")
+    return url
+
+
+def base_url(text: str, example: str = "write it as https://s3.example.com") -> str:
+    """Return a URL that paths are appended to: as `web_url`, without a / at its end. Raises `BadInput`."""
+    url = web_url(text, example)
+    parts = urlsplit(url)
+    if "?" in url or "#" in url:
+        raise BadInput(f"{text!r} has a ? or a #, and paths are appended to it: {example}")
+    folders = parts.path.rstrip("/").split("/")[1:]
+    if parts.netloc.endswith(":") or any(not _FOLDER.fullmatch(one) or one in (".", "..") for one in folders):
+        raise BadInput(f"{text!r} is no address that paths can be appended to: {example}")
+    return url.rstrip("/")
+
+
+_FOLDER = re.compile(r"([A-Za-z0-9._~!$&'()*+,=:@-]|%[0-9A-Fa-f]{2})+")
+
+
+def web_url(text: str, example: str = "write it as https://crm.example/hook") -> str:
     """Return an http or https URL without the blanks around it. Raises `BadInput`."""
     url = text.strip()
-    example = "write it as https://crm.example/hook"
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -178,6 +204,8 @@ def web_url(text: str) -> str:
         raise BadInput(f"{text!r} is not a URL ({error}): {example}") from error
     if parts.scheme not in ("http", "https"):
         raise BadInput(f"{text!r} is not an http or https URL: {example}")
+    if "#" in url:  # No request carries it.
+        raise BadInput(f"{text!r} has a #, and what follows it is never sent: {example}")
     if "@" in parts.netloc:  # Requests go without it, so each would be refused.
         raise BadInput(f"a URL has no user and no password here: {example}")
     host = parts.hostname or ""

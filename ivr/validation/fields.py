@@ -161,6 +161,8 @@ MailAddresses = Annotated[
 MailDomains = Annotated[list[Annotated[str, checked(addresses.mail_domain)]], BeforeValidator(split_items)]
 SenderAddress = Annotated[str, checked(addresses.sender_address)]
 WebOrigin = Annotated[str, checked(addresses.web_origin)]
+BaseUrl = Annotated[str, checked(addresses.base_url)]
+ServiceAddress = Annotated[str, checked(addresses.service_address)]
 WebUrl = Annotated[str, checked(addresses.web_url), _documented(format="uri")]
 BoxNumber = Annotated[
     str,

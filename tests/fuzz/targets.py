@@ -244,7 +244,7 @@ def _people(parse: Callable[..., object], data: bytes) -> None:
 def _mail_address(data: bytes) -> None:
     text = _text(data)
     addresses.unique_addresses(addresses.split_addresses(text))
-    for rule in (addresses.sender_address, addresses.web_url, addresses.ascii_domain):
+    for rule in (addresses.sender_address, addresses.web_url, addresses.service_address, addresses.ascii_domain):
         _ignoring(partial(rule, text))
     address = addresses.mail_address(text)
     task = OutboxTask(1, "a", "b", None, TaskKind.MAIL, address, {}, 0, 0, 1, None, None, uid="u")

@@ -26,6 +26,7 @@ from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.menus.hunt import matches
 from ivr.notifications.settings import MailSettings
 from ivr.provisioning import freepbx
+from ivr.settings import Settings
 from ivr.storage.records import BoxRecord, Caller
 from ivr.validation import addresses, names, numbers, time_zones
 from ivr.validation.text import has_invisible_characters, label, to_filename_stem, to_single_line
@@ -392,6 +393,43 @@ def test_webhook_url_is_accepted(url: str) -> None:
 def test_invalid_webhook_url_is_refused(url: str) -> None:
     with pytest.raises(ValidationError, match=r"https://crm\.example/hook"):
         Account(name="a", settings={"webhook": {"url": url}})
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ["?a=1", "/?a=1", "?", "#", "/#top", "//a", "/a//b", "/../x", "/a/.", "/%", "/%2", ":", "/a;b", "/a\\b", "/[a]"],
+)
+def test_address_that_paths_are_appended_to_has_nothing_behind_its_folder(rest: str) -> None:
+    """Links in mails and requests to the object store were `https://x.example/?a=1/v2/accounts/…`."""
+    url = f"https://x.example{rest}"
+    for section, name, example in (
+        ("api", "public_url", r"https://voicemail\.example\.com"),
+        ("audio", "endpoint", r"https://s3\.example\.com"),
+    ):
+        with pytest.raises(ValidationError, match=f"write it as {example}"):
+            Settings(**{section: {name: url}})
+
+
+@pytest.mark.parametrize("path", ["/page", "/page/box/1", "/v2/accounts", "/v2/"])
+def test_address_of_a_view_is_no_address_of_the_service(path: str) -> None:
+    with pytest.raises(ValidationError, match=r"the part before it, as https://voicemail\.example\.com"):
+        Settings(api={"public_url": f"https://x.example{path}"})
+    assert Settings(audio={"endpoint": "https://x.example/"}).audio.endpoint == "https://x.example"
+    assert Settings(api={"public_url": "https://x.example/pages/"}).api.public_url == "https://x.example/pages"
+
+
+def test_url_with_a_user_or_a_fragment_is_refused_wherever_it_is_set() -> None:
+    def webhook(url: str) -> object:
+        return Account(name="a", settings={"webhook": {"url": url}})
+
+    for url in ("https://ann@x.example", "https://ann:secret@x.example/", "https://x.example/#a"):
+        for accept in (
+            lambda url: Settings(api={"public_url": url}),
+            lambda url: Settings(audio={"endpoint": url}),
+            webhook,
+        ):
+            with pytest.raises(ValidationError, match=r"write it as https://"):
+                accept(url)
 
 
 @given(
