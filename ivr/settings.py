@@ -120,10 +120,8 @@ class ApiSettings(_Section):
     port: Annotated[int, Field(ge=0, le=65_535)] = Field(8000, description="TCP port; 0: any free port.")
     public_url: ServiceAddress | None = Field(
         None,
-        description=(
-            "Address of the API for the world, as `https://voicemail.example.com`; mails link to it. A folder may"
-            " follow, but no `?`, no `#` and no user. Empty: no links."
-        ),
+        description="Address of the API for the world, as `https://voicemail.example.com`; mails link to it. A folder"
+        " may follow, but no `?`, no `#` and no user. Empty: no links.",
     )
     tls_certificate: OptionalPath = Field(
         None, description="PEM file with the certificate chain. With `tls_key` it enables TLS; empty: plain HTTP."

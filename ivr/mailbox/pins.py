@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 import structlog
@@ -81,6 +82,10 @@ class Pins:
         await self._secret_store.finish_rehashing()
         pin = await self._secret_store.fingerprint(mailbox.account_id, mailbox.pin_secret_ref)
         return pin and f"{pin} {mailbox.owner.id if mailbox.owner else ''}".rstrip()
+
+    async def state(self, mailbox: Mailbox) -> str:
+        """Return what changes with the PIN and the owner of a mailbox, as a text that tells nothing of them."""
+        return hashlib.sha256((await self.fingerprint(mailbox)).encode()).hexdigest()[:16]
 
     async def is_set_to(self, mailbox: Mailbox, pin: str) -> bool:
         """Whether a mailbox has this PIN. Not for signing in: nothing is counted, and no lockout applies."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
@@ -133,6 +134,7 @@ class AdminPages:
     def __init__(self, renderer: PageRenderer, forms: AdminForms) -> None:
         self._renderer = renderer
         self._forms = forms
+        self._pin_changes = asyncio.Lock()
 
     async def list_boxes(self, request: Request) -> Response:
         """Show the mailboxes of an account. `after`: the number and id of the last one of the page before."""
@@ -177,16 +179,23 @@ class AdminPages:
         return await self._show_box(request, view, await _require_box(request, view))
 
     async def reset_pin(self, request: Request) -> Response:
-        """Give a mailbox a PIN that its owner has to change, and show it once."""
+        """Give a mailbox a PIN that its owner has to change, and show it once; `seen`: the state of the one it had."""
         view, form = await _require_form(request)
         box, pins = await _require_box(request, view), view.session.services.pins
 
         async def reset() -> str:
-            pin = await _set_new_pin(request, view, box)
-            await view.session.services.api.mailbox.boxes.patch(box, {"pin_must_change": True})
-            return pin
+            async with self._pin_changes:
+                if form.get("seen") not in (None, await pins.state(box)):
+                    raise Conflict("the PIN was changed meanwhile")
+                boxes = view.session.services.api.mailbox.boxes
+                await boxes.patch(await boxes.get(box.id), {"pin_must_change": True})
+                return await _set_new_pin(request, view, box)
 
-        pin = await self._forms.do_once(request, view, form, reset, partial(pins.is_set_to, box))
+        try:
+            pin = await self._forms.do_once(request, view, form, reset, partial(pins.is_set_to, box))
+        except Conflict:
+            problem = view.translate("admin_pin_changed", number=box.number)
+            return await self._show_box(request, view, box, problem=problem)
         notice = view.translate("admin_pin_reset", number=box.number, pin=pin)
         return await self._show_box(request, view, box, notice=notice)
 
@@ -261,6 +270,8 @@ class AdminPages:
             box=box,
             facts=facts,
             pending=len(pending),
+            seen=await services.pins.state(box),
+            status=409 if values.get("problem") else 200,
             **values,
         )
 

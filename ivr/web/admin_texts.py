@@ -54,6 +54,8 @@ ADMIN_ENGLISH: Mapping[str, str] = {
     "admin_reset_pin_about": "The service chooses a PIN. The owner must choose another one at the next sign-in."
     " The mailbox is unlocked, and sessions of the page that the earlier PIN has opened end.",
     "admin_pin_reset": "The new PIN of mailbox {number} is {pin}: tell it to the owner. It is shown only now.",
+    "admin_pin_changed": "Nothing is done: mailbox {number} has another PIN than when you opened this view."
+    " Press the button again to set a new one all the same.",
     "admin_unlock": "Unlock",
     "admin_unlocked": "Mailbox {number} is unlocked; its wrong PINs are counted from 0 again.",
     "admin_pending_lights": "Updates of the light that Asterisk has not accepted yet: {count}.",

@@ -24,7 +24,6 @@ from ivr.errors import (
     TooMuchWork,
     UnsupportedMediaType,
 )
-from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.greetings import end_of_day, greeting_setting
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import AuditAction, MediaKind
@@ -33,7 +32,19 @@ from ivr.web.message_views import format_length
 from ivr.web.page_rendering import PageRenderer, explain, flat, read_form
 from ivr.web.page_sessions import PageSession, require_form_token, require_session, set_session_cookie
 from ivr.web.page_sign_in import begin_pin_session
-from ivr.web.settings_form import CHOICES, SWITCHES, changed_settings, form_values, language_name, time_zones
+from ivr.web.settings_form import (
+    CHOICES,
+    SHOWN_LANGUAGE,
+    SWITCHES,
+    changed_elsewhere,
+    field_labels,
+    form_values,
+    language_name,
+    shown_values,
+    store_changes,
+    time_zones,
+    typed_values,
+)
 from ivr.web.texts import Translator
 
 SEE_OTHER = 303
@@ -78,21 +89,22 @@ class SettingsPages:
         session, mailbox = await _require_settings(request)
         form = flat(await read_form(request))
         require_form_token(request, session, form)
-        document, user = changed_settings(mailbox, form), await _find_person(session, mailbox)
-        language = form.get("language", _language(mailbox, user))
-        has_new_language = language != _language(mailbox, user) and language in ("", *session.services.languages)
+        user, translate = await _find_person(session, mailbox), Translator(session.language)
+        current = _language(mailbox, user)
+        shown, language = form.get(SHOWN_LANGUAGE, current), form.get("language", current)
+        has_new_language = language not in (shown, current) and language in ("", *session.services.languages)
+        changed = ["language"] if has_new_language and shown != current else []
+        try:
+            document = {} if changed else await store_changes(session.services.api.mailbox, mailbox, form)
+        except InvalidFields as error:
+            return await self._render(request, session, mailbox, problem=explain(error, translate), form=form)
+        if document is None or changed:
+            mailbox = await session.services.api.mailbox.boxes.get(mailbox.id)
+            names = field_labels([*changed_elsewhere(mailbox, form), *changed], translate)
+            problem = translate("changed_elsewhere", names=names)
+            return await self._render(request, session, mailbox, problem=problem, form=form)
         if not document and not has_new_language:
             return _done(mailbox, "unchanged")
-
-        async def check(mailbox: Mailbox, settings: BoxSettings) -> None:
-            await session.services.api.mailbox.owner_changes.check(mailbox, settings)
-
-        try:
-            if document:
-                await session.services.api.mailbox.boxes.patch(mailbox, document, check)
-        except InvalidFields as error:
-            problem = explain(error, Translator(session.language))
-            return await self._render(request, session, mailbox, problem=problem, form=form)
         if has_new_language:
             await _set_language(session, mailbox, user, language or None)
             document["language"] = language
@@ -198,10 +210,11 @@ class SettingsPages:
         form: Mapping[str, str] | None = None,
     ) -> Response:
         """Show the page; after a problem with what was sent, so that nothing has to be typed again."""
-        values = form_values(mailbox)
-        if form is not None:
-            values = {name: form.get(name, "") for name in values}
+        stored = form_values(mailbox)
+        values = stored if form is None else typed_values(mailbox, form)
         language = _language(mailbox, await _find_person(session, mailbox))
+        typed_language = "" if form is None else form.get("language", "")
+        is_language_typed = form is not None and typed_language != form.get(SHOWN_LANGUAGE)
         lengths, now = mailbox.pin_lengths, session.services.api.clock.now()
         return await self._renderer.render(
             request,
@@ -211,8 +224,10 @@ class SettingsPages:
             notice=notice,
             problem=problem,
             values=values,
+            shown=shown_values(stored),
+            shown_language=language,
             unknown_members=await _find_unknown_members(session, mailbox),
-            language_chosen=language if form is None else form.get("language", ""),
+            language_chosen=typed_language if is_language_typed else language,
             languages={code: language_name(code) for code in session.services.languages},
             switches=SWITCHES,
             choices=CHOICES,

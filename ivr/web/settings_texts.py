@@ -83,5 +83,7 @@ SETTINGS_ENGLISH: Mapping[str, str] = {
     "language_": "as usual here",
     "time_zone_name": "Time zone",
     "time_zone": "Time zone (empty: {zone})",
+    "changed_elsewhere": "Meanwhile this was changed elsewhere: {names}."
+    " Nothing is saved yet: save again to replace it.",
     "save_settings": "Save the settings",
 }

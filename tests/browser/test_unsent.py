@@ -79,7 +79,8 @@ async def test_settings_that_are_typed_stay_while_greetings_and_pin_are_sent(sit
 
 async def test_settings_of_an_ended_session_are_sent_after_a_new_sign_in(site: PageSite, page: Any) -> None:
     await page.get_by_role("link", name="Settings").click()
-    await page.get_by_label("Send a mail about new messages to").fill("alice@example.com")
+    mails, boxes = page.get_by_label("Send a mail about new messages to"), site.app.container.boxes
+    await mails.fill("alice@example.com")
     await end_session(site)
     await page.get_by_role("button", name="Save the settings").click()
     link = page.get_by_role("link", name=ENDED)
@@ -88,7 +89,18 @@ async def test_settings_of_an_ended_session_are_sent_after_a_new_sign_in(site: P
     await sign_in(elsewhere)
     await page.get_by_role("button", name="Save the settings").click()
     await page.locator("#settings .outcome.notice").wait_for()
-    assert (await site.app.container.boxes.get(site.box.id)).settings.notify_email_addresses == ["alice@example.com"]
+    assert (await boxes.get(site.box.id)).settings.notify_email_addresses == ["alice@example.com"]
+    elsewhere_set = {"notify_email_addresses": ["bob@example.com"], "clock": "24h"}
+    await boxes.patch(await boxes.get(site.box.id), elsewhere_set)
+    await mails.fill("carol@example.com")
+    await page.get_by_role("button", name="Save the settings").click()
+    await page.locator("#settings .outcome").get_by_text("changed elsewhere: Send a mail about").wait_for()
+    await expect(mails).to_have_value("carol@example.com")
+    await expect(page.get_by_label("Times are said")).to_have_value("24h")
+    await page.keyboard.press("Enter")  # The button still has the keyboard: who was told goes on.
+    await page.locator("#settings .outcome.notice").wait_for()
+    settings = (await boxes.get(site.box.id)).settings
+    assert (settings.notify_email_addresses, settings.clock) == (["carol@example.com"], "24h")
 
 
 async def test_note_stays_while_a_message_is_marked_and_its_session_ends(site: PageSite, page: Any) -> None:
@@ -187,6 +199,12 @@ async def test_administrators_forms_stay_while_the_session_ends(site: PageSite, 
     await page.get_by_text("first PIN is").wait_for()
     await expect(page.get_by_role("alert")).to_have_count(0)
     assert await page.locator("#status").evaluate("text => text === document.activeElement")
+    await page.goto(f"/page/admin/{site.app.account.id}/box/{site.box.id}")
+    await site.app.container.pins.set_by_administrator(site.box, "805317")
+    await page.get_by_role("button", name="Set a new PIN").click()
+    await page.get_by_role("alert").get_by_text("has another PIN than when you opened this view").wait_for()
+    await page.get_by_role("button", name="Set a new PIN").click()
+    await page.get_by_text("The new PIN of mailbox 1000 is").wait_for()
     await context.close()
 
 

@@ -314,6 +314,29 @@ async def test_findings_of_the_doctor_are_shown_to_administrators_of_the_system(
     assert "problem mail <b>no</b> server mend it ok host enough space" in browser.text
 
 
+async def test_of_two_administrators_who_set_a_pin_the_second_is_told_before_it_is_replaced(
+    app: AppFixture, browser: Browser, other_browser: Browser, box: Mailbox
+) -> None:
+    """The first one had told the owner a PIN that opened nothing a moment later."""
+    path = f"{await sign_in(app, browser, 'account')}/box/{box.id}"
+    await other_browser.sign_in_by_password()
+
+    async def press(one: Browser) -> str:
+        seen = re.findall(r'name="seen" value="(\w+)"', one.page.text)
+        found = re.findall(r"The new PIN of mailbox 1000 is (\d+)", await one.send(f"{path}/pin", seen=seen[0]))
+        return found[0] if found else str(one.page.status_code)
+
+    for one in (browser, other_browser):
+        await one.open(path)
+    outcomes = await asyncio.gather(press(browser), press(other_browser))
+    pin, refused = sorted(outcomes, key=len, reverse=True)
+    assert refused == "409"
+    assert await app.container.pins.is_set_to(box, pin)
+    second = other_browser if outcomes[1] == "409" else browser
+    assert "has another PIN than when you opened this view" in second.text
+    assert await app.container.pins.is_set_to(box, await press(second)), "who was told goes on"
+
+
 async def test_administrators_who_ask_while_the_checks_run_share_the_next_run(tmp_path: Path) -> None:
     """Each of them waited for the runs of all before, of 20 s each on a busy machine."""
     doctor, runs, gate = tmp_path / "doctor.py", tmp_path / "runs", tmp_path / "gate"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from ivr.audio import wav
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import AuditAction, AuditQuery, MediaKind
+from ivr.web.settings_form import form_values
 from tests.support.app_fixture import NOON, AppFixture
 from tests.support.upload_kinds import problems_of, some_upload_kinds
 from tests.web.conftest import Browser
@@ -34,6 +37,8 @@ def form_of(html: str) -> dict[str, str]:
     """Return what the form of the settings would send."""
     form = html[html.index('aria-labelledby="settings-title"') :].partition("</form>")[0]
     fields = dict(re.findall(r'<input name="(\w+)" value="([^"]*)"', form))
+    hidden = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form)
+    fields |= {name: unescape(value) for name, value in hidden if name != "csrf"}
     fields |= dict(re.findall(r'<textarea name="(\w+)"[^>]*>([^<]*)<', form))
     fields |= dict.fromkeys(re.findall(r'name="(\w+)" value="on" checked', form), "on")
     for name, options in re.findall(r'<select name="(\w+)">(.*?)</select>', form, re.S):
@@ -125,6 +130,58 @@ async def test_settings_are_changed_as_the_form_says_and_no_others(
     entries = await app.container.audit_store.find(AuditQuery(action=AuditAction.SETTINGS_CHANGED), 10)
     assert len(entries) == 2
     assert "timezone" in entries[0].subject
+
+
+async def test_two_browsers_change_one_mailbox_and_nothing_is_lost_unsaid(
+    app: AppFixture, browser: Browser, other_browser: Browser, box: Mailbox
+) -> None:
+    """A form that was shown before another one was saved put all that it showed back, and said nothing."""
+    await other_browser.sign_in_by_pin()
+    form = form_of(await browser.open(settings_path(box)))
+    others = form_of(await other_browser.open(settings_path(box)))
+    changes = {"timezone": "Asia/Tokyo", "clock": "24h", "language": "fr", "new_messages_at_once": "on"}
+    await other_browser.send(settings_path(box), **{**others, **changes})
+    await browser.send(settings_path(box), **{**form, "addresses": "a@x.example"})
+    settings = (await app.container.boxes.get(box.id)).settings
+    assert (settings.timezone, settings.clock, settings.new_messages_at_once) == ("Asia/Tokyo", "24h", True)
+    assert settings.notify_email_addresses == ["a@x.example"]
+    assert (await app.container.directory.user(app.alice.id)).language == "fr"
+    await browser.send(settings_path(box), **{**form, "language": ""})
+    await browser.send(settings_path(box), **{**form, "clock": "12h", "language": "en", "timezone": "Mars/Olympus"})
+    notice = "a été modifié ailleurs : Fuseau horaire, Les heures sont dites, Langue"
+    assert browser.page.status_code == 400
+    assert notice in browser.text
+    again = form_of(browser.page.text)
+    assert (again["clock"], again["language"], again["timezone"]) == ("12h", "en", "Mars/Olympus"), (
+        "what was typed stays"
+    )
+    assert again["addresses"] == "a@x.example", "and the rest is what is stored"
+    assert (await app.container.boxes.get(box.id)).settings.clock == "24h"
+    await browser.send(settings_path(box), **again)
+    assert browser.page.status_code == 400
+    assert notice not in browser.text
+    await browser.send(settings_path(box), **{**form_of(browser.page.text), "timezone": ""})
+    changed = (await app.container.boxes.get(box.id)).settings
+    assert (changed.clock, changed.timezone, changed.new_messages_at_once) == ("12h", None, True)
+
+
+async def test_changes_of_one_mailbox_at_the_same_moment_are_all_stored(
+    app: AppFixture, browser: Browser, other_browser: Browser, box: Mailbox
+) -> None:
+    await other_browser.sign_in_by_pin()
+    browsers = (browser, other_browser) * 3
+    form = form_of(await browser.open(settings_path(box)))
+    await other_browser.open(settings_path(box))
+    changes = {"timezone": "Asia/Tokyo", "clock": "24h", "new_messages_at_once": "on", "announcement_only": "on",
+               "addresses": "a@x.example", "after_mail": "save"}  # fmt: skip
+    await asyncio.gather(
+        *(
+            one.send(settings_path(box), **{**form, name: value})
+            for one, (name, value) in zip(browsers, changes.items(), strict=True)
+        )
+    )
+    stored = form_values(await app.container.boxes.get(box.id))
+    assert {name: stored[name] for name in changes} == changes
 
 
 async def test_members_of_a_list_that_do_not_exist_yet_are_named_until_they_do(

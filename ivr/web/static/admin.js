@@ -12,7 +12,11 @@ content.addEventListener("submit", async (event) => {
   form.dataset.sending = "1";
   const { answer, problem } = await send(form.getAttribute("action"), new URLSearchParams(new FormData(form)));
   delete form.dataset.sending;
-  if (problem) return showProblem(problem);
+  if (problem) {
+    const [seen, now] = [form, answer].map((root) => root?.querySelector("input[name=seen]"));
+    if (seen && now) seen.value = now.value; // Whoever was told may go on.
+    return showProblem(problem);
+  }
   content.replaceChildren(...answer.getElementById("content").childNodes);
   const status = document.getElementById("status");
   status.tabIndex = -1;

@@ -38,7 +38,7 @@ export function sessionEnded() {
 }
 
 // Sends audio or the fields of a form, and tells meanwhile that the page waits. Returns the page or JSON that answers and
-// the address of the page, or the problem: a text or a link. Without `isFollowed` the page that follows is not fetched.
+// the address of the page, or the problem: a text or a link, with the page that says it if there is one. Without `isFollowed` the page that follows is not fetched.
 export const send = (address, body, { isFollowed = true, attempt = "" } = {}) => waitFor(exchange(address, body, { isFollowed, attempt }));
 
 async function exchange(address, body, options) {
@@ -57,7 +57,7 @@ async function exchange(address, body, options) {
       return { answer, url };
     }
     const reason = answer.querySelector("main .problem[role=alert]") ?? answer.querySelector("main p");
-    return { problem: reason?.textContent || response.statusText };
+    return { problem: reason?.textContent || response.statusText, answer };
   } catch { // The network is away.
     return { problem: unreachable };
   }

@@ -21,7 +21,7 @@ async function change(part, address, body, recorder) {
   part.dataset.sending = "1";
   const { answer, url, problem } = await send(address, body);
   delete part.dataset.sending;
-  if (problem) return tell(part.querySelector(".outcome"), problem, "problem");
+  if (problem) return tell(refused(part, answer).querySelector(".outcome"), problem, "problem");
   const next = answer.getElementById(part.id);
   if (!next) return location.assign(url);
   const { languageLater } = answer.getElementById("settings").dataset;
@@ -40,6 +40,18 @@ async function change(part, address, body, recorder) {
   tell(outcome, said.join(" "), "notice");
   outcome.tabIndex = -1;
   outcome.focus(); // The button that was pressed is gone.
+}
+
+// Returns the part in which a problem is told: where something was changed elsewhere, that of the answer, which shows it.
+function refused(part, answer) {
+  const shown = (root) => root?.querySelector("[name=shown]")?.value;
+  if (!shown(part) || !shown(answer) || shown(part) === shown(answer)) return part;
+  const next = answer.getElementById(part.id);
+  next.dataset.unsent = "1";
+  part.replaceWith(next);
+  start(next);
+  next.querySelector("button.main").focus(); // It was pressed, and is pressed again to save all the same.
+  return next;
 }
 
 // Greetings are recorded in the browser or chosen as a file, heard, and then put to use.
