@@ -365,6 +365,74 @@ async def test_stored_texts_are_text_in_every_view_and_language(app: AppFixture,
         assert shown > 12, "hostile texts are seen in many views"
 
 
+CONTROLS = {"a", "audio", "button", "input", "select", "summary", "textarea"}
+NAMED_ALIKE = {"Administration", "Message", "Messages", "Name", "Password", "PIN", "Position", "Voicemail", "other"}
+"""Names of controls that another language has, too, and the name of an account."""
+
+
+async def test_each_control_of_each_view_has_a_name_in_each_language(
+    app: AppFixture, browser: Browser, other_browser: Browser, site: Site
+) -> None:
+    """What a screen reader reads, also in texts that scripts show. A text of a person has no letter here."""
+    await sign_in(app, browser, "system")
+    await browser.open(f"/page/box/{site.own.box_id}")
+    for _ in range(2):  # The second makes the first an earlier one.
+        await app.create_recording(await app.container.boxes.get(site.own.box_id), MediaKind.TEMPORARY, s=2)
+    link, box = link_to(app, site.own).partition("?")[2], f"/page/box/{site.own.box_id}"
+    paths = [site.fill(path, site.own) for method, path in routes_of(app) if method == "GET"]
+    paths += ["/page/admin/findings?run=1", f"{box}?folder=deleted", f"{box}/search?q=1", f"{box}?done=delete&id=1"]
+    english: dict[tuple[str, Browser], list[str]] = {}
+    nameless, untranslated = set(), set()
+    for language in LANGUAGES:
+        await set_languages(app, site.own, language)
+        walk = [(path, browser) for path in paths if not path.endswith("/live")]
+        for path, one in [*walk, ("/", other_browser), (paths[0] + "page/none", other_browser)]:
+            one.http.headers["Accept-Language"] = language
+            response = await one.http.get(path + ("&" if "?" in path else "?") + link, follow_redirects=True)
+            if not response.headers.get("content-type", "").startswith("text/html"):
+                continue
+            names = names_in(response.text)
+            nameless |= {(path, control) for control, name in names if not name}
+            here = [name for _, name in names]
+            first = english.setdefault((path, one), here)
+            assert len(here) == len(first), (path, language)
+            same = {one for one, other in zip(here, first, strict=True) if one == other and language != "en"}
+            untranslated |= {(language, one) for one in same if re.search(r"[A-Za-z]{2}", one)}
+    assert nameless == set()
+    assert {(language, name) for language, name in untranslated if name not in NAMED_ALIKE} == set()
+    assert sum(map(len, english.values())) > 400, "many controls were seen"
+
+
+def names_in(html: str) -> list[tuple[str, str]]:
+    """Return the accessible name of each control, and each text in an attribute that people hear or scripts show."""
+    document = document_fromstring(html)
+    names: list[tuple[str, str]] = []
+    for element in document.iter(etree.Element):
+        if element.tag in CONTROLS and element.get("type") != "hidden":
+            names.append((etree.tostring(element, encoding="unicode", with_tail=False)[:200], _name_of(element)))
+        data = [(name, value) for name, value in element.items() if name.startswith("data-")]
+        names += [(name, value if " " in value else "-") for name, value in data]  # Others are paths and marks.
+        names += [(name, element.get(name) or "") for name in ("title", "placeholder") if name in element.attrib]
+        names += [("aria-label", element.get("aria-label") or "")] if "aria-label" in element.attrib else []
+    return names
+
+
+def _name_of(element: Any) -> str:
+    """Return the name of a control, as far as our views need the rules of the W3C."""
+    root = element.getroottree()
+    if ids := element.get("aria-labelledby", "").split():
+        return " ".join(" ".join(found.itertext()) for id in ids for found in root.xpath("//*[@id=$id]", id=id)).strip()
+    if label := element.get("aria-label"):
+        return label.strip()
+    if element.tag in ("input", "select", "textarea"):
+        labels = [*root.xpath("//label[@for=$id]", id=element.get("id", "-")), *element.iterancestors("label")]
+        parts = [
+            text for label in labels for text in label.xpath(".//text()[not(ancestor::select or ancestor::textarea)]")
+        ]
+        return " ".join(" ".join(parts).split())
+    return " ".join(" ".join(element.itertext()).split()) or element.get("data-on", "")  # Which its script shows.
+
+
 def find_injected(html: str) -> list[str]:
     """Return what of a page is more than text: scripts, pictures, handlers, styles, computed templates."""
     elements = list(document_fromstring(html).iter(etree.Element))
