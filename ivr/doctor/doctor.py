@@ -22,7 +22,6 @@ CHECKS: tuple[Callable[[Installation], Iterator[Finding]], ...] = (
     host.check_secret_files,
     host.check_database,
     host.check_account_settings,
-    host.check_server_clock,
     check_api_keys,
     notifications.check_outbox,
     notifications.check_webhooks,

@@ -14,7 +14,7 @@ from pathlib import Path
 from ivr.doctor.installation import Installation
 from ivr.doctor.settings_file import edit_command, set_command
 from ivr.doctor.unit import find_other_owner
-from ivr.health.checks import compare_clocks, run_checks
+from ivr.health.checks import run_checks
 from ivr.health.finding import EDITOR, RESTART, Finding, ok, problem, quoted, warning
 from ivr.recovery.fallback_recordings import FILE_PREFIX, parse_file_name
 from ivr.settings import Settings
@@ -162,11 +162,6 @@ def check_account_settings(installation: Installation) -> Iterator[Finding]:
                 "let the system's hold instead, or set others",
                 command=f"ivr account set {shlex.quote(account.name)} {removals}",
             )
-
-
-def check_server_clock(installation: Installation) -> Iterator[Finding]:
-    """Check that the clocks of this machine and of PostgreSQL agree: nodes with another time store other times."""
-    yield from compare_clocks(installation.snapshot.clock_lead_s if installation.snapshot else 0)
 
 
 def _with_postgresql_command(finding: Finding, installation: Installation) -> Finding:

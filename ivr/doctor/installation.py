@@ -132,6 +132,7 @@ class Installation:
             peppers=snapshot.peppers,
             newest_message_at=snapshot.newest_message_at,
             trusted_time=snapshot.trusted_time,
+            clock_lead_s=snapshot.clock_lead_s,
             zones=_zones_of(snapshot),
             free_bytes=self.host.free_bytes,
             run_as_owner=run_as_owner_of,

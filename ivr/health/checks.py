@@ -188,15 +188,23 @@ def check_clock(facts: HealthFacts) -> Iterator[Finding]:
 
 
 def compare_clocks(lead_s: int) -> Iterator[Finding]:
-    """Yield a finding if the clock of the database's server is `lead_s` seconds before that of this machine."""
+    """Yield a finding if the clock of the database's server is `lead_s` seconds before that of this machine.
+
+    It does not say which one is wrong. If it is the server's, all nodes find this, so it ends no readiness.
+    """
     if abs(lead_s) > MAX_CLOCK_DIFFERENCE_S:
-        yield problem(
+        yield warning(
             "clock",
             f"the clock of this machine is {abs(lead_s)} s {'behind' if lead_s > 0 else 'before'} that of PostgreSQL:"
             " messages of this node are sorted and expire at the wrong time",
             f"set both clocks, here and on the machine of PostgreSQL: {SET_CLOCK}",
             command=SET_CLOCK,
         )
+
+
+def check_server_clock(facts: HealthFacts) -> Iterator[Finding]:
+    """Check that the clocks of this machine and of PostgreSQL agree: nodes with another time store other times."""
+    yield from compare_clocks(facts.clock_lead_s)
 
 
 def check_time_zones(facts: HealthFacts) -> Iterator[Finding]:
@@ -226,7 +234,14 @@ FILE_CHECKS: tuple[Check, ...] = (
     check_disk_space,
 )
 """The checks that decide whether a message can be stored. They cost microseconds and run at the start of each call."""
-CHECKS: tuple[Check, ...] = (*FILE_CHECKS, check_audio_store, check_recording_folders, check_pepper, check_time_zones)
+CHECKS: tuple[Check, ...] = (
+    *FILE_CHECKS,
+    check_server_clock,
+    check_audio_store,
+    check_recording_folders,
+    check_pepper,
+    check_time_zones,
+)
 """All checks, for `ivr doctor`, /readyz and the log of the service."""
 
 

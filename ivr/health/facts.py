@@ -78,6 +78,8 @@ class HealthFacts:
     """Unix seconds; 0: there is no message."""
     trusted_time: int = 0
     """Unix seconds at which retention ran last with a trusted clock; 0: never."""
+    clock_lead_s: int = 0
+    """Seconds by which the clock of the database's server is before that of this machine; negative: behind it."""
     zones: Sequence[ZoneUse] = ()
     """The time zones in use."""
     free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free

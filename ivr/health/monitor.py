@@ -162,8 +162,10 @@ class HealthMonitor:
     async def _read_records(self, facts: HealthFacts) -> HealthFacts:
         """Add what the checks need of the rows."""
         try:
+            server_time = await self._store.server_time()
             return replace(
                 facts,
+                clock_lead_s=0 if server_time is None else server_time - int(self._clock.now()),
                 is_pepper_right=await self._secret_store.has_stored_pepper(),
                 peppers=await self._secret_store.pepper_usage(),
                 newest_message_at=await self._store.newest_message_at(),

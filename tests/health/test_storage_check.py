@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import sqlite3
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ivr.clock import EARLIEST_PLAUSIBLE_TIME
+from ivr.clock import EARLIEST_PLAUSIBLE_TIME, SET_CLOCK
 from ivr.errors import StoreError
 from ivr.health.checks import run_checks
 from ivr.health.facts import HealthFacts
@@ -216,6 +217,21 @@ async def test_clock_behind_the_newest_message_is_reported(app: AppFixture) -> N
     await app.create_message(await app.create_box())
     app.clock.advance(s=-86_400)
     assert [finding.check for finding in (await report(app)).problems] == ["clock"]
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+async def test_clock_that_is_not_that_of_postgresql_is_named_and_calls_are_taken(app: AppFixture) -> None:
+    """If the clock of the server is the wrong one, all nodes differ from it, and one of them must take the calls."""
+    found = await report(app)
+    assert found.is_ready
+    [finding] = [one for one in found.findings if "that of PostgreSQL" in one.what]
+    assert (finding.check, finding.level, finding.command) == ("clock", Level.WARNING, SET_CLOCK)
+    page = json.loads((await app.container.health_pages.render_readiness()).body)
+    assert (page["status"], page["checks"]["clock"]) == ("ready", "warning")
+    server_time = await app.container.health_store.server_time()
+    assert server_time
+    app.clock.advance(s=server_time - app.clock.now())
+    assert not [one for one in (await report(app)).findings if "that of PostgreSQL" in one.what]
 
 
 async def test_database_that_fails_during_the_greeting_leaves_the_caller_to_the_dialplan(app: AppFixture) -> None:
