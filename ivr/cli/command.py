@@ -48,7 +48,7 @@ _GROUPS = {
 
 
 def build_command(only: str | None = None) -> typer.Typer:
-    """All commands; where `only` is the name of one, that one alone.
+    """All commands; where `only` is the name of one, that one alone; where it is `--version`, none.
 
     Importing the modules of all commands takes longer than most commands do.
     """
@@ -59,7 +59,7 @@ def build_command(only: str | None = None) -> typer.Typer:
         rich_markup_mode=None,  # Else Rich takes [name] in a help text for markup and prints nothing.
     )
     command.callback(invoke_without_command=True)(about)
-    known = only in _COMMANDS or only in _GROUPS
+    known = only in _COMMANDS or only in _GROUPS or only == "--version"
     for name, function in _COMMANDS.items():
         if not known or name == only:
             _add(command, name, function)

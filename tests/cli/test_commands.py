@@ -536,15 +536,28 @@ print(sorted({'fastapi', 'uvicorn', 'pydub', 'numpy'} & sys.modules.keys()))
     assert printed.stdout.strip() == "[]"
 
 
-def test_command_imports_no_other_commands() -> None:
-    code = """
+@pytest.mark.parametrize(("only", "imported"), [("box", ["ivr.cli.boxes"]), ("--version", [])])
+def test_command_imports_no_other_commands(only: str, imported: list[str]) -> None:
+    code = f"""
 import sys
 from ivr.cli.command import build_command
-build_command("box")
+build_command({only!r})
 print(sorted(name for name in sys.modules if name in ('ivr.cli.boxes', 'ivr.cli.imports', 'ivr.cli.doctor')))
 """
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert printed.stdout.strip() == "['ivr.cli.boxes']"
+    assert printed.stdout.strip() == str(imported)
+
+
+def test_collector_of_garbage_passes_over_what_a_command_imports_only() -> None:
+    code = """
+import atexit, gc, sys
+from ivr.cli import main
+sys.argv = ["ivr", "box", "list", "--help"]
+atexit.register(lambda: print(gc.get_freeze_count() > 10_000, gc.isenabled()))
+main()
+"""
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert printed.stdout.splitlines()[-1] == "True True"
 
 
 def test_text_that_looks_like_json_is_stored_as_it_is_written(populated_ivr: Ivr) -> None:
