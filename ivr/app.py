@@ -245,9 +245,9 @@ class App(Stores):
 
     @cached_property
     def recovery_timing(self) -> RecoveryTiming:
-        from ivr.recovery.fallback_recordings import DEFAULT_TIMING
+        from ivr.recovery.fallback_recordings import RecoveryTiming
 
-        return DEFAULT_TIMING
+        return RecoveryTiming(undelivered_days=self.settings.retention.undelivered_days)
 
     @cached_property
     def recording_recovery(self) -> RecordingRecovery:

@@ -282,7 +282,8 @@ def check_fallback_recordings(installation: Installation) -> Iterator[Finding]:
     if late:
         yield problem(
             "recordings",
-            f"{len(late)} recordings of the dialplan are not delivered, such as {late[0].name}",
+            f"{len(late)} recordings of the dialplan are not delivered, such as {late[0].name}; each is removed after"
+            f" {installation.settings.retention.undelivered_days} days",
             "its name has account, box and caller: create the mailbox, and correct its number in the dialplan if it is"
             " wrong there; the log says why: journalctl -u ivr | grep fallback_recording",
             command="; ".join(dict.fromkeys(filter(None, (_create_box_command(path, installation) for path in late)))),

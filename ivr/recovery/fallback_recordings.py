@@ -24,6 +24,7 @@ from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.recording_check import find_shortfall
+from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.storage.protocols import AudioStore
 from ivr.storage.records import BoxNumberUse, Caller, RecordingPurpose
 
@@ -47,6 +48,8 @@ class RecoveryTiming:
     """A file that has not grown for this long is finished: Asterisk flushes a recording at least every 2.1 s."""
     retry_after_s: float = 30.0
     """After a failure, such as a full disk or a locked database."""
+    undelivered_days: int = 90
+    """After this time a recording is removed that cannot become a message, such as one for an unknown mailbox."""
 
 
 DEFAULT_TIMING = RecoveryTiming()
@@ -140,11 +143,11 @@ class FallbackRecordingImporter:
             recording = parse_file_name(path)
             mailbox = await _find_mailbox(self._boxes, recording) if recording else None
             if recording is None:
-                self._postpone(
+                await self._postpone(
                     path, "not a file name that the dialplan creates", "find out what wrote the file and move it away"
                 )
             elif mailbox is None:
-                self._postpone(
+                await self._postpone(
                     path,
                     f"no mailbox {recording.box_number!r} in an account {recording.account_name!r}",
                     "create the mailbox, or move the file away",
@@ -160,7 +163,7 @@ class FallbackRecordingImporter:
                 )
                 log.info("fallback_recording.delivered", file=path.name, message=recording.message_id, box=mailbox.id)
         except InvalidAudio as error:
-            self._postpone(path, str(error), "examine the file and move it away")
+            await self._postpone(path, str(error), "examine the file and move it away")
         except (IvrError, OSError) as error:
             retry_in_s = self._timing.retry_after_s
             log.error("fallback_recording.failed", file=path.name, reason=str(error), retry_in_s=retry_in_s)
@@ -178,10 +181,17 @@ class FallbackRecordingImporter:
         was_unset = recording.recorded_at < EARLIEST_PLAUSIBLE_TIME <= now
         return now if was_unset else min(recording.recorded_at, now)
 
-    def _postpone(self, path: Path, reason: str, remedy: str) -> None:
-        """Leave the file: it may hold a message, and the mailbox may be created later. Log it once."""
+    async def _postpone(self, path: Path, reason: str, remedy: str) -> None:
+        """Leave the file: it may hold a message, and the mailbox may be created later. Log it once.
+
+        It has no owner who could delete it, so it is removed after `undelivered_days`.
+        """
         self._retry_at[str(path)] = self._clock.monotonic() + self._timing.retry_after_s
-        if str(path) not in self._reported:
+        recorded_at = (await asyncio.to_thread(path.lstat)).st_mtime
+        if self._clock.now() - recorded_at > self._timing.undelivered_days * DAY_S:
+            await asyncio.to_thread(self._recordings.remove, path)
+            log.warning("fallback_recording.expired", file=path.name, reason=reason)
+        elif str(path) not in self._reported:
             self._reported.add(str(path))
             log.error("fallback_recording.not_delivered", file=str(path), reason=reason, remedy=remedy)
 

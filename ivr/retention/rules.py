@@ -47,6 +47,11 @@ class RetentionSettings(BaseModel):
     orphan_file_days: Days = Field(
         7, description="Days after which a file without a row is removed. A crash can leave one."
     )
+    undelivered_days: Days = Field(
+        90,
+        description="Days that a recording of the dialplan is stored that cannot become a message, such as one for an"
+        " unknown mailbox. `ivr doctor` reports it after an hour.",
+    )
 
     def cutoff(self, rule: RetentionRule, now: float) -> int:
         """Return the Unix time before which rows that entered this state are due.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -178,6 +179,22 @@ async def test_invalid_fallback_file_is_kept(app: AppFixture) -> None:
     path.write_bytes(b"something else altogether" * 1000)
     assert await run_recovery(app) == ["fallback_recording.not_delivered"]
     assert path.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"something else altogether" * 1000])
+async def test_recording_that_cannot_become_a_message_is_removed_after_its_time(
+    app: AppFixture, content: bytes
+) -> None:
+    """No owner can hear or delete it: what a caller said stayed on the disk for ever."""
+    await app.create_box()
+    path = write_fallback_recording(app, fallback_name() if content else fallback_name(box="4711"))
+    path.write_bytes(content or path.read_bytes())
+    os.utime(path, (NOON - 89 * DAY_S,) * 2)
+    assert await run_recovery(app) == ["fallback_recording.not_delivered"]
+    assert path.exists()
+    app.clock.advance(s=DAY_S)
+    assert await run_recovery(app) == ["fallback_recording.expired"]
+    assert not path.exists()
 
 
 async def test_box_created_later_receives_fallback_recording(app: AppFixture) -> None:
