@@ -28,6 +28,13 @@ MAX_PIPELINED = 100
 """Requests that wait for the responses before theirs. They are parsed in one step, as many as have arrived."""
 SINGLE_HEADERS = (b"host", b"authorization", b"x-auth-token", b"content-type", b"origin", b"transfer-encoding")
 """A request with two of one of these could mean one thing here and another to a proxy in front."""
+SECURITY_HEADERS = (
+    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+)
+"""Headers of every response. The only page, /docs, runs no script and has its styles within."""
 SENDS_FILES = "http.response.zerocopysend"
 """The extension of ASGI for responses whose body the kernel copies from a file. Nothing follows the file here."""
 HOLDS_PAGE = "ivr.page"
@@ -255,7 +262,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         }
         body = to_json(content)
         head = f"HTTP/1.1 {int(status)} {status.phrase}\r\nContent-Type: application/json\r\n"
-        head += f"Content-Length: {len(body)}\r\nX-Request-Id: {request_id}\r\n"
+        head += f"Content-Length: {len(body)}\r\nX-Request-Id: {request_id}\r\nCache-Control: no-store\r\n"
+        head += "".join(f"{name.decode()}: {value.decode()}\r\n" for name, value in SECURITY_HEADERS)
         if status is HTTPStatus.SERVICE_UNAVAILABLE:
             head += "Retry-After: 10\r\n"
         self.transport.write(f"{head}Connection: close\r\n\r\n".encode() + body)

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ivr.api.dependencies import Network
 from ivr.api.envelope import failure
-from ivr.api.http_protocol import SENDS_FILES
+from ivr.api.http_protocol import SECURITY_HEADERS, SENDS_FILES
 from ivr.clock import Clock
 from ivr.ids import IdGenerator
 
@@ -21,13 +21,6 @@ log = structlog.get_logger()
 
 MAX_QUERY_PARAMETERS = 250
 """Of any request, also without a token: thousands take 20 ms to parse, each time that something looks at one."""
-SECURITY_HEADERS = (
-    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-)
-"""Headers of every response. The only page, /docs, runs no script and has its styles within."""
 
 
 class RequestLogMiddleware:

@@ -459,3 +459,9 @@ async def test_every_response_forbids_framing_and_sniffing(rest: RestClient, api
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "no-referrer"
         assert "default-src 'none'" in headers["content-security-policy"]
+    for malformed in (b"nothing\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n"):  # Refused before there is a request.
+        reader, writer = await connect(httpx.URL(api_url), malformed)
+        head, _, _ = (await asyncio.wait_for(reader.read(), 30)).lower().partition(b"\r\n\r\n")
+        writer.close()
+        for header in (b"x-frame-options: deny", b"x-content-type-options: nosniff", b"frame-ancestors 'none'"):
+            assert header in head, malformed
