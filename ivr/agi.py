@@ -12,6 +12,9 @@ def main() -> None:
         signal.SIGHUP, signal.SIG_IGN
     )  # Asterisk sends it at a hang-up; pyst2 handles it once it has started.
     sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # structlog imports it if it is installed.
-    from ivr.service.agi_process import run
+    from ivr.service.garbage_collection import exempt_imports
+
+    with exempt_imports():
+        from ivr.service.agi_process import run
 
     sys.exit(run(sys.argv[1:]))
