@@ -12,7 +12,7 @@ from ivr.errors import ConfigurationError
 from ivr.storage.files import replace_file
 
 ASTERISK_FOLDER = Path("etc/asterisk")
-_IVR_SECRET = re.compile(r"^(\s*IVR_SECRET\s*=>?\s*)(\S+)", re.MULTILINE)
+_IVR_SECRET = re.compile(r"^([^\S\n]*IVR_SECRET\s*=>?\s*)(\S+)", re.MULTILINE)
 _SECTION = re.compile(r"^\s*\[([^\]]+)\]")
 _MANAGER_SECRET = re.compile(r"^(\s*secret\s*=>?\s*)(\S+)")
 _TOML_SECRET = re.compile(r"""^(\s*secret\s*=\s*)("[^"]*"|'[^']*')""")

@@ -213,6 +213,6 @@ LONG_DUMPS = (
     Repetition(b"INSERT INTO `users` (`a`) VALUES ", b"('x'),", b";"),
     Repetition(b"INSERT INTO `users` (`a`) VALUES ('", b"''"),
     Repetition(b"INSERT INTO `users` (`a`) VALUES (", b" ", b"1);"),
-    Repetition(b"CREATE TABLE `users` (", b"\n"),
+    Repetition(b"CREATE TABLE `users` (", b"\n", b"x);"),
     *(Repetition(b"", unit) for unit in (b"'", b"`", b"/*", b"/*x*/", b"-- \n", b";")),
 )

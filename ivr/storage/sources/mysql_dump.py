@@ -28,7 +28,7 @@ _INSERT = re.compile(
     r"(?:INSERT|REPLACE)\s+(?:IGNORE\s+)?INTO\s+`(?P<table>[^`]+)`\s*(?:\((?P<columns>[^)]*)\)\s*)?VALUES\s*",
     re.IGNORECASE,
 )
-_COLUMN = re.compile(r"^\s*`(?P<name>[^`]+)`\s", re.MULTILINE)
+_COLUMN = re.compile(r"^[^\S\n]*`(?P<name>[^`]+)`\s", re.MULTILINE)
 _VALUE = re.compile(
     r"""\s*(?:(?:_\w+\s*)?'(?P<text>(?:[^'\\]++|\\.|'')*+)'|(?P<hex>0x(?:[0-9A-Fa-f]{2})+)|(?P<plain>(?!0x)[\w.+-]+))\s*(?P<end>[,)])""",
     re.DOTALL,
