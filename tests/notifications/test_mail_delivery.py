@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.database import Database
-from ivr.storage.records import AuditQuery, ChangeReason, Folder
+from ivr.storage.records import AuditQuery, ChangeReason, Folder, Message
 from tests.notifications.conftest import OWNER_EMAIL, NotificationAppFixture
 from tests.notifications.test_mail import mail_text
 from tests.support.fake_smtp_server import Behaviour, FakeSmtpServer, authenticated_tls_server
@@ -299,13 +300,19 @@ async def test_message_stays_new_when_one_of_two_mails_carries_no_audio(
     assert await mail_app.pending_tasks() == []
 
 
+async def mail_two_recipients(mail_app: NotificationAppFixture) -> tuple[Mailbox, Message]:
+    """Leave a message that is deleted after its mails to the owner and to Ben, and try each of them once."""
+    box = await mail_app.create_box(notify_email_addresses=[OWNER_EMAIL, BEN], delete_after_notify=True)
+    message = await mail_app.leave_message(box)
+    await mail_app.run_until_idle()
+    return box, message
+
+
 async def test_cleanup_waits_until_all_recipients_are_mailed(
     mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer
 ) -> None:
     smtp_server.behaviours += ["accepts", "rejects temporarily"]
-    box = await mail_app.create_box(notify_email_addresses=[OWNER_EMAIL, BEN], delete_after_notify=True)
-    message = await mail_app.leave_message(box)
-    await mail_app.run_until_idle()
+    _, message = await mail_two_recipients(mail_app)
     assert await mail_app.folder_of(message) == "new"
     mail_app.clock.advance(s=900)
     await mail_app.run_until_idle()
@@ -316,9 +323,7 @@ async def test_cleanup_is_skipped_when_a_recipient_was_not_mailed(
     mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer
 ) -> None:
     smtp_server.unknown_recipients.add(BEN)
-    box = await mail_app.create_box(notify_email_addresses=[OWNER_EMAIL, BEN], delete_after_notify=True)
-    message = await mail_app.leave_message(box)
-    await mail_app.run_until_idle()
+    _, message = await mail_two_recipients(mail_app)
     assert await mail_app.folder_of(message) == "new"
 
 
@@ -342,9 +347,7 @@ async def test_mail_that_waits_is_not_sent_to_an_address_that_was_removed(
     mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer
 ) -> None:
     smtp_server.unknown_recipients.add(BEN)
-    box = await mail_app.create_box(notify_email_addresses=[OWNER_EMAIL, BEN], delete_after_notify=True)
-    message = await mail_app.leave_message(box)
-    await mail_app.run_until_idle()
+    box, message = await mail_two_recipients(mail_app)
     await mail_app.container.boxes.patch(box, {"notify_email_addresses": [OWNER_EMAIL]})
     smtp_server.unknown_recipients.clear()
     await mail_app.container.outbox.retry()
@@ -395,9 +398,7 @@ async def test_restored_message_stays_new_when_one_of_its_mails_was_not_sent_whi
     mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer
 ) -> None:
     smtp_server.behaviours += ["rejects temporarily"] * 2
-    box = await mail_app.create_box(notify_email_addresses=[OWNER_EMAIL, BEN], delete_after_notify=True)
-    message = await mail_app.leave_message(box)
-    await mail_app.run_until_idle()
+    box, message = await mail_two_recipients(mail_app)
     to_owner, to_ben = await mail_app.pending_tasks()
     move = mail_app.container.messages.move_to_folder
     await move(box.id, message.id, Folder.DELETED, ChangeReason.DTMF)

@@ -154,13 +154,18 @@ async def test_who_is_signed_in_chooses_among_the_own_phones(
     assert [call["Channel"] for call in phones.calls] == ["PJSIP/desk"]
 
 
+async def sign_in_to_message(app: AppFixture, browser: Browser) -> str:
+    """Sign alice in to her mailbox, and return the path of a message of 2001 there."""
+    box = await app.create_box("1000", app.alice)
+    await browser.sign_in_by_pin()
+    return path_of(await app.create_message(box, caller="2001"))
+
+
 async def test_click_after_an_answer_that_was_lost_calls_no_second_time(
     call_app: tuple[AppFixture, FakePhoneSystem], phone_browser: Browser
 ) -> None:
     app, phones = call_app
-    box = await app.create_box("1000", app.alice)
-    await phone_browser.sign_in_by_pin()
-    path = path_of(await app.create_message(box, caller="2001"))
+    path = await sign_in_to_message(app, phone_browser)
 
     async def click(attempt: str) -> str:
         await phone_browser.open(path)
@@ -183,9 +188,7 @@ async def test_call_back_needs_the_token_of_its_form(
     call_app: tuple[AppFixture, FakePhoneSystem], phone_browser: Browser
 ) -> None:
     app, phones = call_app
-    box = await app.create_box("1000", app.alice)
-    await phone_browser.sign_in_by_pin()
-    path = path_of(await app.create_message(box, caller="2001"))
+    path = await sign_in_to_message(app, phone_browser)
     await phone_browser.send(f"{path}/call-back", csrf="forged")
     assert phone_browser.page.status_code == 403
     await phone_browser.open(path)
