@@ -40,7 +40,7 @@ class CredentialStore:
         Raises `InvalidFields`; `Conflict` if the username is in use in the account.
         """
         try:
-            api_username(username)
+            username = api_username(username)
         except BadInput as error:
             raise InvalidFields({"username": {"wrong_format": {"message": str(error)}}}) from error
         if len(password) < MIN_PASSWORD_LENGTH:

@@ -9,7 +9,7 @@ from ivr.storage.protocols import DirectoryStore
 from ivr.storage.read_cache import ReadCache
 from ivr.storage.records import AccountRecord, EndpointRecord, UserRecord
 from ivr.validation.fields import STORED
-from ivr.validation.names import to_realm
+from ivr.validation.names import one_form, to_realm
 
 DEFAULT_CONTEXT = "default"
 
@@ -44,6 +44,8 @@ class Directory:
     async def find_account_by_name(self, name: str) -> Account:
         """Return the account with this id, name or realm. Raises `NotFound`."""
         record = await self._store.find_account_by_name(name)
+        if record is None and (stored_name := one_form(name)) != name:
+            record = await self._store.find_account_by_name(stored_name)
         if record is None:
             raise NotFound(f"there is no account {name!r}: see 'ivr account list'")
         return _account(record)
@@ -124,6 +126,8 @@ class Directory:
     async def find_user_by_name(self, account_id: str, name: str) -> User:
         """Return the user of an account with this id or name. Raises `NotFound`."""
         record = await self._store.find_user_by_name(account_id, name)
+        if record is None and (stored_name := one_form(name)) != name:
+            record = await self._store.find_user_by_name(account_id, stored_name)
         if record is None:
             raise NotFound(f"there is no user {name!r} in this account: see 'ivr user list'")
         return _user(record)

@@ -11,6 +11,7 @@ from ivr.errors import BadInput, NotFound
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.text_values import suggest
+from ivr.validation.names import one_form
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Inventory:
                 raise NotFound("there is no account yet: create one with 'ivr account create NAME'")
             raise BadInput(f"there are several accounts: name one with --account or in the file ({names})")
         for account in self.accounts.values():
-            if name in (account.id, account.name, account.realm):
+            if {name, one_form(name)} & {account.id, account.name, account.realm}:
                 return account
         hint = suggest(name, [account.name for account in self.accounts.values()])
         raise NotFound(f"there is no account {name!r}: {hint or 'create it with '}'ivr account create {name}'")

@@ -17,7 +17,7 @@ from ivr.mailbox.text_values import merge_value, suggest
 from ivr.provisioning.inventory import Inventory, numbers_of
 from ivr.provisioning.people import GENERATE_PIN, AccountEntry, BoxEntry, PeopleFile, PeopleRow, RowError, UserEntry
 from ivr.provisioning.people_plan import Change, ChangeAction, NewPin, Plan, describe_differences
-from ivr.validation.names import to_realm
+from ivr.validation.names import one_form, to_realm
 from ivr.validation.public_addresses import AllowedAddresses
 
 OnProgress = Callable[[int, int], None]
@@ -92,7 +92,7 @@ class Planner:
 
     def _plan_account(self, entry: AccountEntry) -> None:
         self._note_line(entry.line, "account", entry.name, value=entry.line)
-        before = next((one for one in self._inventory.accounts.values() if one.name == entry.name), None)
+        before = next((one for one in self._inventory.accounts.values() if one.name == one_form(entry.name)), None)
         document: dict[str, Any] = before.model_dump() if before else {"name": entry.name}
         for key, value in entry.fields.items():
             document[key] = merge_value(document.get(key), value)
@@ -149,7 +149,7 @@ class Planner:
         account = draft.account
         owned_box = self._inventory.boxes.get((account.id, entry.owner_of)) if entry.owner_of else None
         owner = self._inventory.user_by_id(owned_box.owner.id) if owned_box and owned_box.owner else None
-        before = owner or self._inventory.users.get((account.id, entry.name))
+        before = owner or self._inventory.users.get((account.id, one_form(entry.name)))
         document: dict[str, Any] = before.model_dump() if before else {"account_id": account.id}
         for key, value in {**entry.fields, "name": entry.name}.items():
             self._note_line(draft.row.line, "user", account.id, entry.name, key, value=value)
@@ -217,9 +217,10 @@ class Planner:
     def _find_owner(self, draft: _RowDraft, entry: BoxEntry) -> User | None:
         if entry.owner is None:
             return None
-        if draft.row.user and entry.owner == draft.row.user.name:
+        owner = one_form(entry.owner)
+        if draft.row.user and owner == one_form(draft.row.user.name):
             return draft.user
-        user = self._inventory.users.get((draft.account.id, entry.owner))
+        user = self._inventory.users.get((draft.account.id, owner))
         if user is None:
             names = [name for account_id, name in self._inventory.users if account_id == draft.account.id]
             raise NotFound(f"there is no user {entry.owner!r}: {suggest(entry.owner, names)}its line may have an error")

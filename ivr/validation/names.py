@@ -59,12 +59,20 @@ def to_realm(name: str, fallback: str) -> str:
     return slug or fallback
 
 
+def one_form(text: str) -> str:
+    """Return a name as it is stored and looked for: composed (NFC), with single blanks and none around it.
+
+    Names that look alike are one: a letter and its accent may be one character or two, and two blanks look like one.
+    """
+    return re.sub(" {2,}", " ", unicodedata.normalize("NFC", text.strip()))
+
+
 def user_name(text: str) -> str:
-    """Return the name of a user or an account without the blanks around it. Raises `BadInput`.
+    """Return the name of a user or an account in its one form. Raises `BadInput`.
 
     A command would read one that begins with - as an option.
     """
-    name = text.strip()
+    name = one_form(text)
     if name.startswith("-"):
         raise BadInput(f"{text[:MAX_NAME_LENGTH]!r} is not a name: write it without - at its beginning, as in alice")
     if not name or len(name) > MAX_NAME_LENGTH or has_control_characters(name) or not all(map(_is_in_name, name)):
@@ -79,8 +87,8 @@ def to_user_name(full_name: str, number: str) -> str:
 
     What a name cannot have is left out, and so is what would make it an option of a command.
     """
-    allowed = "".join(character if _is_in_name(character) else " " for character in full_name)
-    cleaned = " ".join(allowed.split()).lstrip(" -")[: MAX_NAME_LENGTH - len(number) - 1]
+    allowed = "".join(character if _is_in_name(character) else " " for character in one_form(full_name))
+    cleaned = " ".join(allowed.split()).lstrip(" -")[: MAX_NAME_LENGTH - len(number) - 1].rstrip()
     return f"{cleaned} {number}".strip() if cleaned != number else number
 
 
@@ -136,10 +144,10 @@ def endpoint_name(text: str) -> str:
 
 
 def api_username(text: str) -> str:
-    """Return the name that a user signs in to the REST API with. Raises `BadInput`."""
+    """Return the name that a user signs in to the REST API with, composed (NFC). Raises `BadInput`."""
     if not text or text != text.strip() or ":" in text or has_invisible_characters(text) or len(text) > 128:
         raise BadInput(f"{text!r} is not a username: use 1 to 128 characters without a colon or blanks around them")
-    return text
+    return unicodedata.normalize("NFC", text)
 
 
 def media_id(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 
 from starlette.requests import Request
@@ -177,7 +178,8 @@ def _required_first(mailbox: Mailbox) -> str:
 async def _open_with_password(request: Request, services: PageServices, form: Mapping[str, str]) -> tuple[str, str]:
     """Return the cookie of a new session; else "" and why not."""
     account = await _find_account(services, form.get("account", ""), "")
-    credentials = kazoo_credentials_md5(form.get("username", ""), form.get("password", ""))
+    username = unicodedata.normalize("NFC", form.get("username", ""))  # As it is stored.
+    credentials = kazoo_credentials_md5(username, form.get("password", ""))
     user_id = await services.api.auth.credentials.authenticate(account.id if account else None, credentials)
     await services.api.auth.rate_limiter.settle(client_address(request), is_right=user_id is not None)
     if account is None or user_id is None:

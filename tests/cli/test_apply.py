@@ -96,6 +96,16 @@ def test_applying_a_file_again_changes_nothing(demo: Ivr, write: Any) -> None:
     assert boxes(demo) == before
 
 
+def test_file_whose_names_a_mac_wrote_is_about_the_same_people(ivr: Ivr, write: Any) -> None:
+    """A program on a Mac writes e and its accent as two characters (NFD)."""
+    accounts = "accounts: [{name: Caf\u00e9}]\n"
+    people = 'boxes: [{mailbox: "1000", owner: Jos\u00e9}]\nusers: [{name: Jos\u00e9, email: jose@demo.example}]\n'
+    ivr("apply", write(accounts + people.replace("\u00e9", "e\u0301"), "people.yaml"))
+    assert ivr("apply", write(accounts + people, "people.yaml")).stdout == "unchanged: 2\n"
+    assert ivr("apply", write(people, "people.yaml"), "--account", "Cafe\u0301").stdout == "unchanged: 2\n"
+    assert parse_json(ivr("user", "show", "Jose\u0301", "--json"))["name"] == "Jos\u00e9"
+
+
 def test_dry_run_prints_the_changes_and_makes_none(demo: Ivr, write: Any) -> None:
     file = write(PEOPLE)
     shown = demo("apply", "--dry-run", file).stdout

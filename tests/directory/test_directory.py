@@ -97,6 +97,23 @@ async def test_user_name_is_unique_within_account_only(app: AppFixture) -> None:
     assert await directory.create_user(User(name="alice", account_id=other.id))
 
 
+async def test_names_that_look_alike_are_one(app: AppFixture) -> None:
+    """Macs write e and an accent (NFD) in names of files and what is pasted from them; one blank looks like two."""
+    directory = app.container.directory
+    created = await directory.create_user(User(name="Jose\u0301  M", username="jose\u0301", account_id=app.account.id))
+    assert (created.name, created.username) == ("Jos\u00e9 M", "jos\u00e9")
+    with pytest.raises(Conflict):
+        await directory.create_user(User(name="Jos\u00e9 M", account_id=app.account.id))
+    account = await directory.create_account(Account(name="Caf\u00e9"))
+    for decomposed in ("Jose\u0301 M", "Jos\u00e9  M", " Jos\u00e9 M", created.id):
+        assert await directory.find_user_by_name(app.account.id, decomposed) == created
+    for decomposed in ("Cafe\u0301", "Caf\u00e9", account.id):
+        assert await directory.find_account_by_name(decomposed) == account
+    await app.container.credentials.set(created, "jose\u0301", "correct horse")
+    with pytest.raises(Conflict):
+        await app.container.credentials.set(app.alice, "jos\u00e9", "other words")
+
+
 async def test_user_changes_are_stored(app: AppFixture) -> None:
     directory = app.container.directory
     await directory.update_user(app.alice.model_copy(update={"email": "alice@demo.example", "settings": {"a": [1]}}))
