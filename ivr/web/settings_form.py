@@ -174,9 +174,16 @@ def _list_lines(lists: Mapping[str, list[str]]) -> str:
 
 
 def _read_lists(text: str) -> dict[str, list[str]]:
-    """Return the lists of such lines. What is no number is passed on, so that it is named where it is refused."""
-    lines = [[part for part in re.split(r"[:,;\s]+", line) if part] for line in text.splitlines()]
-    return {number: members for number, *members in filter(None, lines)}
+    """Return the lists of such lines; lines of the same number are one list.
+
+    What is no number is passed on, so that it is named where it is refused: also blanks in the number before a colon.
+    """
+    lists: dict[str, list[str]] = {}
+    for line in filter(None, map(str.strip, text.splitlines())):
+        number, colon, rest = line.partition(":")
+        number, members = (number.strip(), rest) if colon else (re.split(r"[,;\s]+", f"{line} ", maxsplit=1))
+        lists.setdefault(number, []).extend(part for part in re.split(r"[:,;\s]+", members) if part)
+    return lists
 
 
 def _calls(mailbox: Mailbox) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ivr.directory.models import Account
+from ivr.directory.models import Account, User
 from ivr.directory.pin_lockout import PinAttempt
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import AuditQuery, CallRecord
@@ -143,6 +143,8 @@ async def test_mailbox_and_user_are_created_by_the_rules_of_the_commands(app: Ap
     [pin] = re.findall(r"first PIN is (\d+)", browser.text)
     box = await app.container.boxes.find_by_number(app.account.id, "1005")
     assert box
+    for name in ("Jos\u00e9", "an na"):
+        await app.container.directory.create_user(User(name=name, account_id=app.account.id))
     assert (box.owner, box.settings.name) == (carol, "carol")
     assert await app.container.pins.is_set_to(box, pin)
     refused: list[tuple[str, dict[str, Any]]] = [
@@ -151,6 +153,8 @@ async def test_mailbox_and_user_are_created_by_the_rules_of_the_commands(app: Ap
         ("boxes", {"number": ""}),
         ("boxes", {"number": "1006", "owner": XSS}),
         ("users", {"name": "carol"}),
+        ("users", {"name": "an  na"}),
+        ("users", {"name": "Jose\u0301"}),
         ("users", {"name": ""}),
         ("users", {"name": "dave", "email": "no address"}),
     ]
@@ -159,7 +163,8 @@ async def test_mailbox_and_user_are_created_by_the_rules_of_the_commands(app: Ap
         assert browser.page.status_code == 400, form
         assert "Nothing was changed" in browser.text
         assert "<img" not in browser.page.text
-    assert len(await app.container.directory.users(app.account.id)) == 3
+        assert what == "users" or ": Name" not in browser.text, "a name that was not typed"
+    assert len(await app.container.directory.users(app.account.id)) == 5
     assert await audit_entries(app) == [
         ("settings-changed", f"user {carol.id}: created", app.alice.id, None),
         ("settings-changed", "mailbox, name, owner_id, pin_must_change", app.alice.id, box.id),

@@ -102,7 +102,7 @@ async def test_settings_are_changed_as_the_form_says_and_no_others(
         after_mail="save",
         announcement_only="on",
         new_messages_at_once="-",
-        lists="801: 1001, 1002, 1001\r\n\r\n 802 1003",
+        lists="801: 1001, 1002, 1001\r\n\r\n 802 1003\r\n801: 1004",
     )
     assert "The settings are saved." in browser.text
     after = (await app.container.boxes.get(box.id)).settings.model_dump()
@@ -115,7 +115,7 @@ async def test_settings_are_changed_as_the_form_says_and_no_others(
         "save_after_notify": True,
         "announcement_only": True,
         "new_messages_at_once": False,
-        "distribution_lists": {"801": ["1001", "1002"], "802": ["1003"]},
+        "distribution_lists": {"801": ["1001", "1002", "1004"], "802": ["1003"]},
     }
     await save(browser, box)
     assert "Nothing was different." in browser.text
@@ -203,6 +203,8 @@ REFUSED = [
     ({"clock": "13h"}, "clock"),
     ({"lists": "801: 1001\n802"}, "My lists"),
     ({"lists": "801: bob"}, "'bob'"),
+    ({"lists": "80 1: 1001"}, "'80 1' cannot be entered at a phone"),
+    ({"lists": "801: 1001\n: 1002"}, "My lists"),
     ({"oldest_message_first": "sideways"}, "oldest_message_first"),
 ]
 
