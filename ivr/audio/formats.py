@@ -34,6 +34,14 @@ WEBM = AudioFormat("webm", ".webm", "audio/webm", ("video/webm",))
 INPUT_FORMATS = (WAV, MP3, MP4, OGG, FLAC, WEBM)
 """Formats that are accepted, by REST and by commands."""
 INPUT_NAMES = "WAV, MP3, OGG, M4A, FLAC or WebM"
+DEMUXERS = {"wav": "wav", "mp3": "mp3", "mp4": "mov", "ogg": "ogg", "flac": "flac", "webm": "matroska"}
+"""What ffmpeg calls them."""
+DECODERS = (
+    *("aac", "adpcm_ima_wav", "adpcm_ms", "alac", "amrnb", "amrwb", "flac", "g722", "g726", "gsm_ms"),
+    *("libgsm_ms", "libopus", "libspeex", "libvorbis", "mp3", "mp3float", "opus", "pcm_alaw", "pcm_f32le", "pcm_f64le"),
+    *("pcm_mulaw", "pcm_s16be", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_u8", "speex", "vorbis"),
+)
+"""Decoders of ffmpeg that may run. Without this list it decodes the pictures in a file to find out about them."""
 OUTPUT_FORMATS = (WAV, MP3, MP4)
 """Formats that every message can be delivered in."""
 

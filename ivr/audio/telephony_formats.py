@@ -1,7 +1,8 @@
-"""The audio formats that Asterisk writes, by file name suffix: most have no header that says what they are.
+"""The audio formats of messages in other systems: those that Asterisk writes, and those that sites convert them to.
 
-A message of app_voicemail is stored in several formats at the same time. They are tried from the best to the worst, so
-that a damaged file costs a message only if no other format of it can be read.
+Most of Asterisk's have no header that says what they are, so their file name suffix counts. A message of app_voicemail
+is stored in several formats at the same time. They are tried from the best to the worst, so that a damaged file costs a
+message only if no other format of it can be read.
 """
 
 from __future__ import annotations
@@ -16,14 +17,13 @@ from pathlib import Path
 from ivr.audio import wav
 from ivr.audio.asterisk_recording import MAX_RECORDING_BYTES, open_regular
 from ivr.audio.ffmpeg import FFMPEG, DecoderLimits, run_ffmpeg
-from ivr.audio.formats import MP3, OGG, SNIFF_BYTES, WAV, sniff
+from ivr.audio.formats import DECODERS, DEMUXERS, INPUT_FORMATS, INPUT_NAMES, MP3, SNIFF_BYTES, WAV, AudioFormat, sniff
 from ivr.audio.sandbox import FileAccess
 from ivr.errors import InvalidAudio, SoundsError
 
 NO_FFMPEG = "audio of app_voicemail is converted by ffmpeg: apt install ffmpeg"
 TIMEOUT_S = 120
 LIMITS = DecoderLimits(cpu_s=TIMEOUT_S)
-WAV_DECODERS = "pcm_s16le,pcm_u8,pcm_mulaw,pcm_alaw,gsm_ms,libgsm_ms,adpcm_ms,adpcm_ima_wav"
 CONTENT_BYTES = 512
 """How much of a file is looked at to find out what it is."""
 STANDARD_INPUT = "/proc/self/fd/0"
@@ -48,45 +48,61 @@ def _headerless(demuxer: str, rate: int | None) -> tuple[str, ...]:
     return ("-f", demuxer, *(("-ar", str(rate), "-ac", "1") if rate else ()))
 
 
-_MP3_OPTIONS = ("-f", "mp3", "-codec_whitelist", "mp3,mp3float")
-"""Without the list of decoders, ffmpeg decodes the picture of an ID3 tag to find out about it."""
-_WAV_OPTIONS = ("-f", "wav", "-codec_whitelist", WAV_DECODERS)
+def _signed_linear(khz: int, rate: int) -> TelephonyFormat:
+    return TelephonyFormat(f"sln{khz}", (f"sln{khz}", f"slin{khz}"), _headerless("s16le", rate))
+
+
+def _options_of(content: AudioFormat) -> tuple[str, ...]:
+    return ("-f", DEMUXERS[content.name], "-codec_whitelist", ",".join(DECODERS))
+
+
+_CONTENT_OPTIONS = {content: _options_of(content) for content in INPUT_FORMATS}
+_BY_CONTENT = {content.name: options for content, options in _CONTENT_OPTIONS.items()}
 
 BY_QUALITY = (
-    TelephonyFormat("wav", ("wav",), _WAV_OPTIONS),
-    *(TelephonyFormat(f"sln{khz}", (f"sln{khz}",), _headerless("s16le", khz * 1000)) for khz in (192, 96, 48)),
+    TelephonyFormat("wav", ("wav", "wave"), _BY_CONTENT["wav"]),
+    *(
+        TelephonyFormat(f"sln{khz}", (f"sln{khz}", f"slin{khz}"), _headerless("s16le", khz * 1000))
+        for khz in (192, 96, 48)
+    ),
     TelephonyFormat("sln44", ("sln44",), _headerless("s16le", 44_100)),
-    *(TelephonyFormat(f"sln{khz}", (f"sln{khz}",), _headerless("s16le", khz * 1000)) for khz in (32, 24, 16)),
-    TelephonyFormat("wav16", ("wav16",), _WAV_OPTIONS),
-    TelephonyFormat("sln12", ("sln12",), _headerless("s16le", 12_000)),
-    TelephonyFormat("sln", ("sln", "raw"), _headerless("s16le", 8_000)),
+    *(
+        TelephonyFormat(f"sln{khz}", (f"sln{khz}", f"slin{khz}"), _headerless("s16le", khz * 1000))
+        for khz in (32, 24, 16)
+    ),
+    TelephonyFormat("wav16", ("wav16",), _BY_CONTENT["wav"]),
+    _signed_linear(12, 12_000),
+    TelephonyFormat("sln", ("sln", "slin", "raw"), _headerless("s16le", 8_000)),
+    TelephonyFormat("flac", ("flac",), _BY_CONTENT["flac"]),
     TelephonyFormat("g722", ("g722",), ("-f", "g722")),
     TelephonyFormat("ulaw", ("ulaw", "ul", "mu", "ulw", "pcm"), _headerless("mulaw", 8_000)),
     TelephonyFormat("alaw", ("alaw", "al", "alw"), _headerless("alaw", 8_000)),
     TelephonyFormat("au", ("au",), ("-f", "au")),
-    TelephonyFormat("ogg", ("ogg", "opus"), ("-f", "ogg", "-codec_whitelist", "vorbis,libvorbis,opus,libopus")),
-    TelephonyFormat("wav49", ("WAV", "wav49"), _WAV_OPTIONS),
+    TelephonyFormat("ogg", ("ogg", "oga", "opus", "spx"), _BY_CONTENT["ogg"]),
+    TelephonyFormat("webm", ("webm",), _BY_CONTENT["webm"]),
+    TelephonyFormat("mp4", ("m4a", "mp4"), _BY_CONTENT["mp4"]),
+    TelephonyFormat("wav49", ("WAV", "wav49"), _BY_CONTENT["wav"]),
     TelephonyFormat("gsm", ("gsm",), ("-f", "gsm")),
     TelephonyFormat("ilbc", ("ilbc",), ("-f", "ilbc")),
     TelephonyFormat("g729", ("g729",), ("-f", "g729")),
     TelephonyFormat("g723", ("g723", "g723sf"), ("-f", "g723_1")),
-    TelephonyFormat("mp3", ("mp3",), _MP3_OPTIONS),
+    TelephonyFormat("mp3", ("mp3",), _BY_CONTENT["mp3"]),
 )
 """All formats that are read, best first. What the end of the list has lost is not in it any more."""
 
 _BY_SUFFIX = {suffix: known for known in BY_QUALITY for suffix in known.suffixes}
-_CONTENT_OPTIONS = {WAV: _WAV_OPTIONS, MP3: _MP3_OPTIONS, OGG: _BY_SUFFIX["ogg"].input_options}
 
 
 def format_of(path: Path) -> TelephonyFormat | None:
     """Return the format of a file by its name; None: it is not one that is read."""
-    return _BY_SUFFIX.get(path.suffix.removeprefix("."))
+    suffix = path.suffix.removeprefix(".")
+    return _BY_SUFFIX.get(suffix) or _BY_SUFFIX.get(suffix.lower())
 
 
 def best_first(paths: Iterable[Path]) -> list[Path]:
-    """Return the files whose format is read, the one with the best sound first."""
-    ranked = [(BY_QUALITY.index(known), path) for path in paths if (known := format_of(path))]
-    return [path for _, path in sorted(ranked)]
+    """Return the files that may have the sound, the best first; last those whose suffix says nothing."""
+    ranked = [(BY_QUALITY.index(known) if (known := format_of(path)) else len(BY_QUALITY), path) for path in paths]
+    return [path for _, path in sorted(ranked) if path.suffix != ".txt"]
 
 
 def require_ffmpeg() -> None:
@@ -103,18 +119,16 @@ def decode(path: Path) -> bytes:
     is empty, damaged, of another format, or no regular file, OSError, `SoundsError`.
     """
     known = format_of(path)
-    if known is None:
-        raise InvalidAudio(f"{path.name} is in a format that is not read")
     with open_regular(path) as descriptor:
         start = os.pread(descriptor, CONTENT_BYTES, 0)
-        if known.name == WAV.name and wav.is_canonical(start):
+        if known and known.name == WAV.name and wav.is_canonical(start):
             with os.fdopen(descriptor, "rb", closefd=False) as file:
                 samples = wav.samples_of(file.read(MAX_RECORDING_BYTES), path)
         elif not start:
             samples = b""
         else:
             _reject_other_content(path, known, start)
-            samples = _run_ffmpeg(path, descriptor, _options_by_content(known, start))
+            samples = _run_ffmpeg(path, descriptor, _options_by_content(path, known, start))
     if len(samples) < 2:
         raise InvalidAudio(f"{path.name} has no sound in it")
     return samples
@@ -122,27 +136,29 @@ def decode(path: Path) -> bytes:
 
 def decode_content(content: bytes, name: str) -> bytes:
     """Return the samples of audio that another system has sent; `name` says its format. Raises as `decode` does."""
-    if format_of(Path(name)) is None:
-        raise InvalidAudio(f"{name} is in a format that is not read")
     with tempfile.TemporaryDirectory(prefix="ivr-import-") as folder:
         path = Path(folder) / Path(name).name
         path.write_bytes(content)
         return decode(path)
 
 
-def _options_by_content(known: TelephonyFormat, start: bytes) -> tuple[str, ...]:
+def _options_by_content(path: Path, known: TelephonyFormat | None, start: bytes) -> tuple[str, ...]:
     """A file is what its first bytes say, if they say anything: some sites convert in place."""
     content = sniff(start[:SNIFF_BYTES])
-    if content is MP3 and start[:3] != b"ID3" and "-ar" in known.input_options:
-        content = None  # Quiet samples of a format without a header can look like it.
-    return _CONTENT_OPTIONS.get(content, known.input_options) if content else known.input_options
+    if content is MP3 and start[:3] != b"ID3" and known and known.input_options not in _CONTENT_OPTIONS.values():
+        content = None  # Samples of a format without a header can look like it.
+    if content:
+        return _CONTENT_OPTIONS[content]
+    if known:
+        return known.input_options
+    raise InvalidAudio(f"{path.name} is in a format that is not read: convert it to {INPUT_NAMES}")
 
 
-def _reject_other_content(path: Path, known: TelephonyFormat, start: bytes) -> None:
+def _reject_other_content(path: Path, known: TelephonyFormat | None, start: bytes) -> None:
     """Raise `InvalidAudio` for text, and for GSM without its mark: a decoder would make noise of both."""
     is_text = all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in start) and len(set(start)) >= MIN_TEXT_CHARACTERS
-    is_other_gsm = known.name == "gsm" and sniff(start[:SNIFF_BYTES]) is None and start[0] & 0xF0 != GSM_MARK
-    if is_text or is_other_gsm:
+    is_gsm = known is not None and known.name == "gsm" and sniff(start[:SNIFF_BYTES]) is None
+    if is_text or (is_gsm and start[0] & 0xF0 != GSM_MARK):
         raise InvalidAudio(f"{path.name} cannot be read as audio: it is damaged, or not in the format of its name")
 
 
@@ -150,7 +166,7 @@ def _run_ffmpeg(path: Path, descriptor: int, options: tuple[str, ...]) -> bytes:
     arguments = (
         *("-protocol_whitelist", "file,pipe", *options),
         *("-i", f"file:{STANDARD_INPUT}", "-map", "0:a:0", "-vn", "-ar", str(wav.SAMPLE_RATE), "-ac", "1"),
-        *("-f", "s16le", "pipe:1"),
+        *("-fs", str(LIMITS.file_bytes), "-f", "s16le", "pipe:1"),
     )
     try:
         access = FileAccess((Path(f"/proc/self/fd/{descriptor}"),))
@@ -161,4 +177,6 @@ def _run_ffmpeg(path: Path, descriptor: int, options: tuple[str, ...]) -> bytes:
         raise InvalidAudio(f"{path.name}: {error}") from None
     if done.returncode != 0 and not done.stdout:
         raise InvalidAudio(f"{path.name} cannot be read as audio: it is damaged, or not in the format of its name")
+    if len(done.stdout) >= LIMITS.file_bytes:
+        raise InvalidAudio(f"{path.name} becomes larger than {LIMITS.file_bytes // 10**6} MB when it is converted")
     return done.stdout[: len(done.stdout) // 2 * 2]

@@ -34,31 +34,11 @@ MAX_MEMORY_BYTES = 2 * 1024**3
 MAX_FILE_BYTES = 512 * 1024**2
 """Size of a file that is written."""
 REMEDY = "install ffmpeg (apt install ffmpeg), or supply a WAV of 8 kHz, mono, 16 bit"
-DEMUXERS = {"wav": "wav", "mp3": "mp3", "mp4": "mov", "ogg": "ogg", "flac": "flac", "webm": "matroska"}
 MIN_SOUND_MS = 20
 """Less is no sound: a message of it would be counted and played as nothing."""
 NO_SOUND = "the file has no sound in it"
 UNREADABLE = "the file cannot be read as audio: it is damaged, or its sound is encoded in a way that is not accepted"
 TOO_LONG = "the audio is longer than {longest_s} s, the limit of api.max_audio_s"
-DECODERS = (
-    *(
-        "aac",
-        "adpcm_ima_wav",
-        "adpcm_ms",
-        "alac",
-        "amrnb",
-        "amrwb",
-        "flac",
-        "g722",
-        "g726",
-        "gsm_ms",
-        "mp3",
-        "mp3float",
-    ),
-    *("opus", "pcm_alaw", "pcm_f32le", "pcm_f64le", "pcm_mulaw", "pcm_s16be", "pcm_s16le", "pcm_s24le", "pcm_s32le"),
-    *("pcm_u8", "speex", "vorbis"),
-)
-"""Decoders that may run. Without this list ffmpeg decodes the pictures in a file to find out about them."""
 CODECS = {"mp4": ("aac", "32k")}
 SPARE_S = 2
 """Seconds by which the output of ffmpeg may exceed the allowed length: longer audio is noticed by one second more."""
@@ -113,7 +93,8 @@ def decode_to_recording(
     pcm = Path(f"{target}.pcm")
     # fmt: off
     arguments = (
-        "-y", "-f", DEMUXERS[audio_format.name], "-protocol_whitelist", "file", "-codec_whitelist", ",".join(DECODERS),
+        "-y", "-f", formats.DEMUXERS[audio_format.name], "-protocol_whitelist", "file",
+        "-codec_whitelist", ",".join(formats.DECODERS),
         "-i", f"file:{upload}",
         "-map", "0:a:0", "-vn", "-t", str(longest_s + 1),
         "-ar", str(wav.SAMPLE_RATE), "-ac", "1", "-f", "s16le", f"file:{pcm}",

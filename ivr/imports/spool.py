@@ -45,7 +45,7 @@ class SpoolMessage(AppVoicemailMessage):
     text: bytes
     """Content of its .txt file."""
     audio: tuple[Path, ...]
-    """Its audio files of known formats, the best first."""
+    """Its audio files, the best first."""
 
     @property
     def name(self) -> str:
@@ -217,7 +217,7 @@ def _read_folder(box: SpoolBox, folder: Path) -> Iterator[SpoolMessage]:
             files[match[1]].append(path)
     for stem, paths in sorted(files.items()):
         text_file = folder / f"{stem}.txt"
-        audio = tuple(telephony_formats.best_first(path for path in paths if path.suffix != ".txt"))
+        audio = tuple(telephony_formats.best_first(paths))
         if text_file not in paths:
             box.problems.append(f"{folder.name}/{stem}: it has no .txt file, so app_voicemail does not know it either")
             continue

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import statistics
+import subprocess
+from array import array
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ivr.audio import telephony_formats, wav
 from ivr.errors import InvalidAudio
+from ivr.imports.spool import read_box
 from ivr.imports.verification import compare_samples, correlation
 from ivr.imports.voicemail_conf import read_voicemail_conf
 from tests.imports.spool_maker import FORMATS, SpoolMaker
@@ -32,6 +37,83 @@ def test_each_format_is_decoded_to_the_recording(maker: SpoolMaker, suffix: str)
     assert correlation(samples, speech(2, MS).tobytes()) < 0.3
     if suffix in ("wav", "sln"):
         assert samples == original, "to the sample"
+
+
+CONVERTED = {
+    "float.wav": "-c:a pcm_f32le -f wav",
+    "24-bit.wav": "-c:a pcm_s24le -ac 2 -ar 44100 -f wav",
+    "32-bit.wav": "-c:a pcm_s32le -ar 16000 -f wav",
+    "mp3-inside.wav": "-c:a libmp3lame -ac 2 -ar 44100 -f wav",
+    "flac.gsm": "-f flac",
+    "flac.ulaw": "-ar 48000 -f flac",
+    "float.sln": "-c:a pcm_f32le -f wav",
+    "stereo.FLAC": "-ac 2 -ar 48000 -f flac",
+    "speex.spx": "-c:a libspeex -f ogg",
+    "m4a.m4a": "-c:a aac -ar 44100 -f mp4",
+    "page.webm": "-c:a libopus -f webm",
+    "upper.GSM": "-c:a libgsm -f gsm",
+    "no-suffix-of-audio.bak": "-f wav",
+}
+"""What sites convert recordings to, by the name of the file: options of ffmpeg."""
+
+
+def test_each_converted_recording_is_read_whatever_its_name_says(maker: SpoolMaker, tmp_path: Path) -> None:
+    """An import left float and 24-bit WAV, FLAC and M4A behind, and made noise of a FLAC that is called ulaw."""
+    source, original = maker.audio("wav"), speech(1, MS).tobytes()
+    outputs = [word for name, options in CONVERTED.items() for word in (*options.split(), str(tmp_path / name))]
+    subprocess.run(("ffmpeg", "-v", "error", "-i", str(source), *outputs), check=True)
+    wrong = {}
+    for name in CONVERTED:
+        try:
+            found = alike(telephony_formats.decode(tmp_path / name), original)
+        except InvalidAudio as error:
+            wrong[name] = str(error)
+        else:
+            if found < 0.9:
+                wrong[name] = f"correlation {found:.2f}"
+    assert wrong == {}
+
+
+def alike(one: bytes, other: bytes) -> float:
+    """The correlation of loudness, at the best of some delays: MP3 and Speex add up to 70 ms of silence."""
+    volumes = [loudness(one[2 * shift :]) for shift in range(0, 800, 80)]
+    expected = loudness(other)
+    return max(statistics.correlation(found[: len(expected)], expected[: len(found)]) for found in volumes)
+
+
+def loudness(samples: bytes) -> list[float]:
+    values = array("h", samples)
+    return [math.sqrt(sum(v * v for v in values[at : at + 160])) for at in range(0, len(values) - 160, 160)]
+
+
+def test_small_file_that_becomes_endless_audio_is_refused(
+    tmp_path: Path, maker: SpoolMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it would be in memory."""
+    monkeypatch.setattr(telephony_formats, "LIMITS", replace(telephony_formats.LIMITS, file_bytes=20_000))
+    with pytest.raises(InvalidAudio, match=r"1-1500\.WAV becomes larger than"):
+        telephony_formats.decode(maker.audio("WAV"))
+
+
+def test_g729_that_begins_like_mp3_is_g729(tmp_path: Path) -> None:
+    frames = tmp_path / "msg0000.g729"
+    frames.write_bytes(b"\xff\xfb\x10\x20\x30\x40\x50\x60\x70\x80" * 100)
+    assert abs(len(telephony_formats.decode(frames)) - 2 * 8000) < 400
+
+
+def test_message_whose_only_file_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> None:
+    """It said that the message has no audio."""
+    folder = tmp_path / "default" / "2001" / "INBOX"
+    folder.mkdir(parents=True)
+    (folder / "msg0000.txt").write_text("[message]\norigtime=1460000000\n")
+    (folder / "msg0000.wma").write_bytes(b"\x30\x26\xb2\x75" * 100)
+    (folder.parent / "unavail.amr").write_bytes(b"#!AMR\n" + bytes(100))
+    box = read_box(tmp_path, "2001", "default")
+    reason = "is in a format that is not read: convert it to WAV, MP3, OGG, M4A, FLAC or WebM"
+    with pytest.raises(InvalidAudio, match=f"msg0000.wma {reason}"):
+        box.messages[0].read_audio()
+    with pytest.raises(InvalidAudio, match=f"unavail.amr {reason}"):
+        box.greetings["unavail"].read_audio()
 
 
 def best_correlation(one: bytes, other: bytes) -> float:
