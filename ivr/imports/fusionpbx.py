@@ -31,7 +31,8 @@ from ivr.storage.sources.fusionpbx_tables import FusionPbxTables
 FUSIONPBX = "fusionpbx"
 FOLDERS = {"": Folder.NEW, "saved": Folder.SAVED, "deleted": Folder.DELETED}
 """By `message_status`."""
-SUFFIXES = (".wav", ".mp3")
+SUFFIXES = (".wav", ".mp3", ".ogg")
+"""Of recordings and of greetings that are uploaded."""
 MAX_DIGITS = 11
 """Of a time or a length in seconds. Columns of the type `numeric` may hold thousands of digits."""
 
@@ -308,7 +309,7 @@ class FusionPbx:
             fields=map_settings(row, copies, of_voicemail),
             language=of_domain.get("language", ""),
             time_zone=of_domain.get("time_zone", ""),
-            notes=(*describe_columns(row, fullname), *describe_keys(self._tables.options(uuid)), *others),
+            notes=(*describe_columns(row, fullname, copies), *describe_keys(self._tables.options(uuid)), *others),
         )
 
 

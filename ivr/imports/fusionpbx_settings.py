@@ -18,7 +18,8 @@ BOX_COLUMNS = ROW_COLUMNS | {
     *("voicemail_password", "greeting_id", "voicemail_mail_to", "voicemail_attach_file", "voicemail_file"),
     *("voicemail_local_after_email", "voicemail_local_after_forward", "voicemail_transcription_enabled"),
     *("voicemail_tutorial", "voicemail_enabled", "voicemail_recording_instructions", "voicemail_recording_options"),
-    *("voicemail_description", "voicemail_name_base64"),
+    *("voicemail_description", "voicemail_name_base64", "alternate_voicemail_enabled"),
+    "alternate_voicemail_destination",
 }
 """Columns of a mailbox that are taken over."""
 MESSAGE_COLUMNS = ROW_COLUMNS | {
@@ -32,11 +33,17 @@ CALL_SETTINGS = {
     "message_silence_seconds": "silence_hits",
 }
 """Settings of the category voicemail that are numbers, and their names here."""
+ENVELOPE_SETTINGS = ("message_caller_id_number", "message_date_time")
+"""Settings of the category voicemail that say when the number and the time are said."""
 TAKEN_SETTINGS = frozenset(
-    {*CALL_SETTINGS, "message_order", "remote_access", "storage_type", "enabled_default", "voicemail_file"}
+    {*CALL_SETTINGS, *ENVELOPE_SETTINGS}
+    | {"message_order", "remote_access", "storage_type", "enabled_default", "voicemail_file"}
 )
 """Settings of the category voicemail that are taken over, or that its mailboxes have anyway."""
 CALL_DEFAULTS: dict[str, Any] = {
+    "max_message_length": 300,
+    "max_greeting_length": 90,
+    "silence_hits": 3,
     "play_envelope_action": "play_before",
     "envelope_type": "caller_and_time",
     "seek_duration_ms": 5000,
@@ -44,7 +51,14 @@ CALL_DEFAULTS: dict[str, Any] = {
     "vm_message_forward_type": "prepend_forward",
     "after_forward_action": "prompt",
 }
-"""What its mailboxes do always, and mailboxes here do not by default."""
+"""What its mailboxes do where no setting says another thing, and mailboxes here do not by default.
+
+Source: the voicemail scripts of FusionPBX (August 2026), whose own defaults count where a setting is switched off.
+"""
+_ENVELOPE_TIMES = {
+    **dict.fromkeys(("before", "true"), "play_before"),
+    **dict.fromkeys(("after", "last"), "play_after"),
+}
 REMARKS = {
     "voicemail_sms_to": "no text messages are sent to phones; a webhook can (docs/notifications.md)",
     "voicemail_alternate_greet_id": "the greeting says the mailbox's own number",
@@ -58,7 +72,7 @@ def map_settings(row: Mapping[str, Any], copies: Iterable[str], settings: Mappin
     """
     limits = {name: settings[key] for key, name in CALL_SETTINGS.items() if settings.get(key)}
     fields: dict[str, Any] = {name: int(text) if text.isdecimal() else text for name, text in limits.items()}
-    fields.update(CALL_DEFAULTS)
+    fields = {**CALL_DEFAULTS, **fields, **_envelope(settings)}
     fields["oldest_message_first"] = settings.get("message_order", "").lower() != "desc"
     fields["keys"] = {} if settings.get("remote_access", "").lower() == "true" else {"login": ""}
     notify_by = _notify_by(row)
@@ -77,8 +91,6 @@ def map_settings(row: Mapping[str, Any], copies: Iterable[str], settings: Mappin
         fields["skip_greeting"] = True
     if column_is(row, "voicemail_recording_options", False):
         fields["review"] = False
-    if column_is(row, "voicemail_local_after_forward", False):
-        fields["after_forward_action"] = "delete"
     if column_is(row, "voicemail_enabled", False):
         fields["enabled"] = False
     if numbers := sorted(copies):
@@ -86,8 +98,31 @@ def map_settings(row: Mapping[str, Any], copies: Iterable[str], settings: Mappin
     return fields
 
 
-def describe_columns(row: Mapping[str, Any], fullname: str) -> Iterator[tuple[NoteLevel, str]]:
-    """Yield what is to be said about columns that have no place here. `fullname`: the name of the extension."""
+def _envelope(settings: Mapping[str, str]) -> dict[str, Any]:
+    """Return the settings that say what is said of a message, and when: the number and the time, unless they say so."""
+    number, time = (settings.get(name, "before").lower() for name in ENVELOPE_SETTINGS)
+    times = [_ENVELOPE_TIMES.get(value, "skip") for value in (number, time)]
+    found: dict[str, Any] = {"play_envelope_action": min(times, key=("play_before", "play_after", "skip").index)}
+    if times[0] == "skip":
+        found["envelope_type"] = "default"
+    return found
+
+
+def describe_columns(row: Mapping[str, Any], fullname: str, copies: Iterable[str]) -> Iterator[tuple[NoteLevel, str]]:
+    """Yield what is to be said about columns that have no place here.
+
+    `fullname`: the name of the extension; `copies`: mailboxes that get its messages, too.
+    """
+    is_only_copied = column_is(row, "voicemail_local_after_forward", False) and any(copies)
+    if is_only_copied and not column_text(row, "voicemail_mail_to"):
+        text = (
+            "voicemail_local_after_forward=false: only the mailboxes that get copies keep its messages there; here it"
+        )
+        yield NoteLevel.WARNING, f"{text} keeps them too"
+    if column_is(row, "alternate_voicemail_enabled", True):
+        target = column_text(row, "alternate_voicemail_destination")
+        text = f"alternate_voicemail_destination={target}: callers are transferred to it there, and leave messages here"
+        yield NoteLevel.WARNING, f"{text}: transfer them in the dialplan"
     for column, remark in REMARKS.items():
         if column_text(row, column):
             yield NoteLevel.WARNING, f"{column}={column_text(row, column)}: {remark}"
@@ -97,7 +132,7 @@ def describe_columns(row: Mapping[str, Any], fullname: str) -> Iterator[tuple[No
     if fullname and description and description != fullname:
         yield NoteLevel.WARNING, f"voicemail_description={description}: the mailbox has the name of its extension"
     others = [column for column in row if column not in BOX_COLUMNS and column not in REMARKS]
-    if others := [column for column in others if column_text(row, column)]:
+    if others := [column for column in others if column_text(row, column).lower() not in ("", "false")]:
         yield NoteLevel.WARNING, f"{', '.join(others)}: has no equivalent"
 
 

@@ -17,8 +17,8 @@ import pytest
 
 from ivr.audio import wav
 from ivr.errors import BadInput
-from ivr.imports.fusionpbx import FusionPbx, FusionPbxMessage
-from ivr.imports.fusionpbx_settings import map_settings
+from ivr.imports.fusionpbx import FusionPbx, FusionPbxMessage, Recording
+from ivr.imports.fusionpbx_settings import describe_columns, map_settings
 from ivr.imports.system import DefinedMailbox, NoteLevel
 from tests.cli.conftest import Ivr, ivr, parse_json
 from tests.imports.test_import import audio_of, count_messages, demo, listed, notes
@@ -170,7 +170,7 @@ def test_tables_and_recordings_are_imported_once_and_verified(demo: Ivr, site: S
     assert [sven[key] for key in keys] == [False, False, False, False, True]
     assert rosa["notify_email_addresses"] == ["office@acme.example"]
     assert rosa["copy_to"] == ["2002"]
-    assert (rosa["max_message_length"], rosa.get("max_greeting_length")) == (120, None)
+    assert (rosa["max_message_length"], rosa["max_greeting_length"]) == (120, 90)
     assert parse_json(demo("user", "show", "Rosa Klein 2001", "--json"))["email"] == "rosa@acme.example"
     text = notes(report, f"2001@{DOMAIN}")
     for note in ("key 1 of the greeting leads to transfer 1001", "Greeting 1"):
@@ -325,6 +325,14 @@ def test_settings_of_the_domain_are_those_of_its_mailboxes_and_others_are_named(
         ({}, {}),
         ({"message_order": "ASC", "remote_access": "false"}, {}),
         ({"message_order": "desc"}, {"oldest_message_first": False}),
+        ({"message_max_length": "120", "message_silence_seconds": "9"}, {"max_message_length": 120, "silence_hits": 9}),
+        ({"message_caller_id_number": "false"}, {"envelope_type": "default"}),
+        ({"message_caller_id_number": "after", "message_date_time": "last"}, {"play_envelope_action": "play_after"}),
+        ({"message_caller_id_number": "after", "message_date_time": "before"}, {}),
+        (
+            {"message_caller_id_number": "False", "message_date_time": "false"},
+            {"play_envelope_action": "skip", "envelope_type": "default"},
+        ),
         ({"message_order": "", "remote_access": "True"}, {"keys": {}}),
     ],
 )
@@ -333,10 +341,39 @@ def test_calls_go_as_before_where_fusionpbx_says_nothing(settings: dict[str, str
     expected = {
         "oldest_message_first": True, "play_envelope_action": "play_before", "envelope_type": "caller_and_time",
         "seek_duration_ms": 5000, "hunt": False, "keys": {"login": ""}, "vm_message_forward_type": "prepend_forward",
-        "after_forward_action": "prompt",
+        "after_forward_action": "prompt", "max_message_length": 300, "max_greeting_length": 90, "silence_hits": 3,
     }  # fmt: skip
     fields = map_settings({"voicemail_id": "2001"}, [], settings)
     assert {key: fields[key] for key in expected} == {**expected, **changed}
+
+
+def test_mailbox_that_only_forwards_is_named_and_its_owner_is_asked_about_forwarded_messages() -> None:
+    """`voicemail_local_after_forward` is about copies, and not about forwarding by phone: a message was lost by it."""
+    row = {"voicemail_id": "2001", "voicemail_local_after_forward": "false",
+           "voicemail_transcription_prompt_enabled": "false",
+           "alternate_voicemail_enabled": "true", "alternate_voicemail_destination": "5000"}  # fmt: skip
+    assert map_settings(row, ["2002"], {})["after_forward_action"] == "prompt"
+    assert [text for _, text in describe_columns(row, "", ["2002"])] == [
+        "voicemail_local_after_forward=false: only the mailboxes that get copies keep its messages there; here it"
+        " keeps them too",
+        "alternate_voicemail_destination=5000: callers are transferred to it there, and leave messages here: transfer"
+        " them in the dialplan",
+    ]
+    assert list(describe_columns({**row, "alternate_voicemail_enabled": "false"}, "", [])) == []
+    assert (
+        list(describe_columns({**row, "alternate_voicemail_enabled": None, "voicemail_mail_to": "a@b"}, "", ["1"]))
+        == []
+    )
+
+
+def test_uploaded_greeting_is_ogg_too(tmp_path: Path) -> None:
+    """A site's page takes WAV, MP3 and OGG; the last one stayed behind."""
+    wav.write(tmp_path / "made.wav", speech(1, 1500).tobytes())
+    command = ("ffmpeg", "-v", "error", "-i", str(tmp_path / "made.wav"), str(tmp_path / "greeting_1.ogg"))
+    subprocess.run(command, check=True)
+    found = Recording(tmp_path / "greeting_1", "").read()
+    assert found is not None
+    assert found.file == "greeting_1.ogg"
 
 
 @pytest.mark.parametrize("digits", [12, 5000])
