@@ -16,6 +16,7 @@ from ivr.imports.kazoo_client import KazooClient
 from ivr.imports.message_fields import LATEST_TIME, further_fields, known_caller
 from ivr.imports.system import DecodedAudio, DefinedMailbox, Note, NoteLevel, SourceMailbox, SystemBoxes
 from ivr.storage.records import GREGORIAN_OFFSET_S, Caller, Folder
+from ivr.validation.time_zones import INHERIT
 
 KAZOO = "kazoo"
 GREETINGS = {"unavailable": "unavail", "busy": "busy", "temporary_unavailable": "temp", "name": "greet"}
@@ -39,6 +40,8 @@ MESSAGE_FIELDS = frozenset(
     }
 )
 """Fields of a message that are taken over, or that its mailbox and its audio say (docs/moving-in.md)."""
+ADDRESSES, OLD_ADDRESSES = "notify_email_addresses", "notify_email_address"
+"""Kazoo reads the old name where the new one is missing; its value is one address, or several."""
 FAST_FORWARD = "is_voicemail_ff_rw_enabled"
 """Off in Kazoo where a mailbox does not say it, and on here."""
 
@@ -237,7 +240,7 @@ class Kazoo:
         number = str(document.get("mailbox") or "")
         owner = self._read_owner(document)
         fullname = " ".join(filter(None, (str(owner.get(key) or "") for key in ("first_name", "last_name"))))
-        fields = {key: value for key, value in document.items() if _is_setting(key)}
+        fields = _settings_of(document)
         fields.setdefault(FAST_FORWARD, False)
         fields["name"] = str(document.get("name") or fullname or number)
         notes = [(NoteLevel.WARNING, text) for text in _owner_notes(owner)]
@@ -251,7 +254,7 @@ class Kazoo:
             password=str(document.get("pin") or ""),
             fullname=fullname or fields["name"],
             emails=(str(owner["email"]),) if owner.get("email") else (),
-            time_zone=str(owner.get("timezone") or self._account_document.get("timezone") or ""),
+            time_zone=next(filter(None, map(_time_zone, (owner, self._account_document))), ""),
             is_mailed=owner.get("vm_to_email_enabled") is not False,
             fields=fields,
             language=str(owner.get("language") or self._account_document.get("language") or ""),
@@ -283,6 +286,20 @@ def _owner_notes(owner: Mapping[str, Any]) -> Iterator[str]:
         yield f"voicemail.{name} of its owner: set it with 'ivr user set'"
     if owner.get("enabled") is False:
         yield "its owner is disabled in Kazoo, and the user here is not"
+
+
+def _settings_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a mailbox by the names that they have here."""
+    fields = {key: value for key, value in document.items() if _is_setting(key)}
+    old = fields.pop(OLD_ADDRESSES, None)
+    if old and fields.get(ADDRESSES) is None:
+        fields[ADDRESSES] = [old] if isinstance(old, str) else old
+    return fields
+
+
+def _time_zone(document: Mapping[str, Any]) -> str:
+    zone = str(document.get("timezone") or "")
+    return "" if zone == INHERIT else zone
 
 
 def _is_setting(key: str) -> bool:

@@ -214,6 +214,32 @@ def test_what_the_account_and_the_owner_say_of_voicemail_is_taken_or_named() -> 
     assert system.read_content("2002", REALM).problems == ["media.colour 'green': it is no greeting that is known"]
 
 
+@pytest.mark.parametrize(
+    ("document", "addresses"),
+    [
+        ({"notify_email_address": "rosa@acme.example"}, ["rosa@acme.example"]),
+        ({"notify_email_address": ["a@acme.example", "b@acme.example"]}, ["a@acme.example", "b@acme.example"]),
+        ({"notify_email_address": "old@acme.example", "notify_email_addresses": []}, []),
+    ],
+)
+def test_old_names_and_inherited_time_zones_mean_what_kazoo_reads(
+    document: dict[str, Any], addresses: list[str]
+) -> None:
+    """Their mails stopped, and an owner with `inherit` got the time zone of the account here."""
+    documents: dict[str, Any] = {
+        "/accounts/a": {"realm": REALM, "timezone": "Europe/Berlin"},
+        "/accounts/a/vmboxes": [{"id": "b1"}],
+        "/accounts/a/vmboxes/b1": {"id": "b1", "mailbox": "2001", "owner_id": "u1", "timezone": "inherit", **document},
+        "/accounts/a/users/u1": {"first_name": "Rosa", "timezone": "inherit"},
+    }
+    client = SimpleNamespace(url="http://kazoo", get=documents.__getitem__, list=documents.__getitem__)
+    rosa = Kazoo(cast(Any, client), "a").read_boxes().mailboxes[f"2001@{REALM}"]
+    assert isinstance(rosa, DefinedMailbox)
+    assert rosa.time_zone == "Europe/Berlin"
+    assert rosa.fields["notify_email_addresses"] == addresses
+    assert "notify_email_address" not in rosa.fields
+
+
 async def messages_of(kazoo: KazooStandIn, number: str) -> list[Message]:
     mailbox = await kazoo.app.container.boxes.find_by_number(kazoo.app.account.id, number)
     assert mailbox
