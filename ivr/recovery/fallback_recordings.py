@@ -140,6 +140,14 @@ class FallbackRecordingImporter:
 
     async def _import_recording(self, path: Path) -> None:
         try:
+            await self._deliver_or_postpone(path)
+        except (IvrError, OSError) as error:
+            retry_in_s = self._timing.retry_after_s
+            log.error("fallback_recording.failed", file=path.name, reason=str(error), retry_in_s=retry_in_s)
+            self._retry_at[str(path)] = self._clock.monotonic() + retry_in_s
+
+    async def _deliver_or_postpone(self, path: Path) -> None:
+        try:
             recording = parse_file_name(path)
             mailbox = await _find_mailbox(self._boxes, recording) if recording else None
             if recording is None:
@@ -164,10 +172,6 @@ class FallbackRecordingImporter:
                 log.info("fallback_recording.delivered", file=path.name, message=recording.message_id, box=mailbox.id)
         except InvalidAudio as error:
             await self._postpone(path, str(error), "examine the file and move it away")
-        except (IvrError, OSError) as error:
-            retry_in_s = self._timing.retry_after_s
-            log.error("fallback_recording.failed", file=path.name, reason=str(error), retry_in_s=retry_in_s)
-            self._retry_at[str(path)] = self._clock.monotonic() + retry_in_s
 
     async def _find_copy_recipients(self, mailbox: Mailbox) -> list[Mailbox]:
         """Return the mailboxes that get a copy of what callers leave in `mailbox`."""
@@ -187,7 +191,10 @@ class FallbackRecordingImporter:
         It has no owner who could delete it, so it is removed after `undelivered_days`.
         """
         self._retry_at[str(path)] = self._clock.monotonic() + self._timing.retry_after_s
-        recorded_at = (await asyncio.to_thread(path.lstat)).st_mtime
+        try:
+            recorded_at = (await asyncio.to_thread(path.lstat)).st_mtime
+        except FileNotFoundError:  # Asterisk, or who administers it, has moved the file away.
+            return
         if self._clock.now() - recorded_at > self._timing.undelivered_days * DAY_S:
             await asyncio.to_thread(self._recordings.remove, path)
             log.warning("fallback_recording.expired", file=path.name, reason=reason)

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from ivr.audio import wav
 from ivr.clock import EARLIEST_PLAUSIBLE_TIME
 from ivr.directory.models import Account
+from ivr.errors import StoreError
 from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.recovery.fallback_recordings import parse_file_name
 from ivr.storage.records import Take
@@ -195,6 +196,21 @@ async def test_recording_that_cannot_become_a_message_is_removed_after_its_time(
     app.clock.advance(s=DAY_S)
     assert await run_recovery(app) == ["fallback_recording.expired"]
     assert not path.exists()
+
+
+async def test_damaged_file_that_cannot_be_removed_ends_no_recovery(
+    app: AppFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await app.create_box()
+    path = write_fallback_recording(app, fallback_name())
+    path.write_bytes(b"something else altogether" * 1000)
+    os.utime(path, (NOON - 100 * DAY_S,) * 2)
+
+    def refuse(_: Path) -> None:
+        raise StoreError("the disk is mounted read-only")
+
+    monkeypatch.setattr(app.container.recordings, "remove", refuse)
+    assert "fallback_recording.failed" in await run_recovery(app)
 
 
 async def test_box_created_later_receives_fallback_recording(app: AppFixture) -> None:
