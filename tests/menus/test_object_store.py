@@ -109,6 +109,14 @@ async def test_node_has_greetings_in_its_cache_before_anybody_calls(
     assert phone.texts[0].startswith("(greeting of 1000)")
 
 
+async def test_next_caller_at_another_node_hears_the_greeting_of_this_moment(app: AppFixture, box: Mailbox) -> None:
+    """The former one is in the cache of the node, and it has not looked for the new one yet."""
+    path = await create_cold_greeting(app, await app.activate_recordings(box, MediaKind.UNAVAILABLE))
+    phone = await leave_message(app, Speak(3000, then="hang-up"))
+    assert phone.texts[0].startswith("(greeting of 1000)")
+    assert path.exists(), "it was fetched in the call"
+
+
 async def test_greeting_is_fetched_when_the_dialplan_asks_about_its_mailbox(
     app: AppFixture, box: Mailbox, s3_server: S3Server
 ) -> None:

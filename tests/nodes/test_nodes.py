@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.takes import TakeSource
 from ivr.service.node_presence import NodePresence
 from ivr.service.service import start_service
-from ivr.storage.records import FORGOTTEN_AFTER_S, LOST_AFTER_S, Caller, LiveCall, RecordingPurpose, Take
+from ivr.storage.records import FORGOTTEN_AFTER_S, LOST_AFTER_S, Caller, LiveCall, MediaKind, RecordingPurpose, Take
 from tests.nodes.conftest import NewNode, age_sign
 from tests.support.app_fixture import AppFixture
 from tests.support.speech import speech_pcm
@@ -118,6 +119,26 @@ async def test_greeting_that_awaits_its_owner_is_offered_where_it_can_be_played(
     await a.takes.mark_awaiting_owner(take)
     assert await b.takes.list_awaiting_owner(box.id) == []
     assert [found.id for found in await a.takes.list_awaiting_owner(box.id)] == [take.id]
+
+
+@pytest.mark.both_engines
+async def test_next_caller_of_each_process_hears_the_greeting_of_this_moment(
+    app: AppFixture, new_node: NewNode
+) -> None:
+    """All greetings are stored in one second, with one length and one time of their file."""
+    recorder, same_node, other_node = new_node("a"), new_node("a"), new_node("b")
+    box, files = await app.create_box(), set[Path]()
+    for _ in range(5):
+        media_id = await app.create_recording(box, MediaKind.UNAVAILABLE)
+        path = app.container.recordings.media_path(box.account_id, media_id)
+        os.utime(path, (app.clock.now(), app.clock.now()))
+        box = await recorder.boxes.patch(await recorder.boxes.get(box.id), {"media": {"unavailable": media_id}})
+        for node in (recorder, same_node, other_node):
+            sound = await node.voicemail_services.greetings.find_greeting(await node.boxes.get(box.id))
+            assert sound
+            assert sound.path == path
+        assert path not in files, "no file is written again, so that no cache by path or time has the former one"
+        files.add(path)
 
 
 async def test_sign_in_waits_for_message_that_another_node_delivers(
