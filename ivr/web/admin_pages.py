@@ -23,8 +23,7 @@ from ivr.mailbox.box_settings import report_violations
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.pins import generate_pin
 from ivr.storage.records import MEGABYTE, AuditAction, BoxQuery, BoxUsage, OutboxTask, TaskKind
-from ivr.validation.names import to_box_name
-from ivr.validation.text import UNNAMED
+from ivr.validation import names, text
 from ivr.web.page_rendering import PageRenderer, explain, flat, read_form
 from ivr.web.page_sessions import CSRF_FIELD, Attempts, PageSession, require_form_token, require_session
 from ivr.web.texts import Translator
@@ -147,9 +146,8 @@ class AdminPages:
         view, form = await _require_form(request)
         services = view.session.services
         number, owner = form.get("number", "").strip(), form.get("owner", "").strip()
-        name = form.get("name", "").strip() or owner or to_box_name(number, UNNAMED)
-        document: dict[str, Any] = {"mailbox": number, "name": name}
-        document["pin_must_change"] = True
+        name = form.get("name", "").strip() or owner or names.to_box_name(number, text.UNNAMED)
+        document: dict[str, Any] = {"mailbox": number, "name": name, "pin_must_change": True}
 
         async def create() -> str:
             if owner:
