@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+from ivr.directory.models import Endpoint
 from ivr.directory.pin_lockout import PinAttempt
-from tests.browser.conftest import DESK, PASSWORD, TRANSCRIPT, PageSite
+from tests.browser.conftest import DESK, PASSWORD, PHONE, TRANSCRIPT, PageSite
+from tests.support.app_fixture import AppFixture
 from tests.support.chromium import expect, new_context
+from tests.web.conftest import Browser
 from tests.web.hostile_texts import EVIL, store_hostile_texts
+from tests.web.test_call_back_page import FakePhoneSystem, call_app, phone_browser
+
+assert call_app
+assert phone_browser  # Fixtures.
 
 
 async def sign_in(page: Any) -> None:
@@ -189,3 +197,39 @@ async def test_hostile_texts_are_shown_and_run_nothing(site: PageSite, chromium:
         assert await page.evaluate(f"[window.ran, {injected}]") == [0, 0], path
         assert await page.title() == "Voicemail"
     await context.close()
+
+
+async def test_owner_calls_back_by_each_of_two_phones(
+    call_app: tuple[AppFixture, FakePhoneSystem], phone_browser: Browser, chromium: Any
+) -> None:
+    app, phones = call_app
+    box = await app.create_box("1000", app.alice)
+    alices = {"system": app.settings.asterisk.system_name, "account_id": app.account.id, "user_id": app.alice.id}
+    await app.container.directory.add_endpoint(Endpoint(name="desk", **alices))
+    phones.registered.add("desk")
+    message = await app.create_message(box, caller="2001")
+    contexts = [await new_context(chromium, viewport=PHONE, base_url=phone_browser.url) for _ in range(2)]
+    pages = [await context.new_page() for context in contexts]
+    await app.container.credentials.set(app.alice, "alice", PASSWORD)
+    for page in pages:
+        await sign_in(page)
+        await page.goto(f"/page/box/{box.id}/message/{message.id}")
+    page, other_page = pages
+
+    async def call_back(page: Any, phone: str, said: str) -> None:
+        await page.get_by_label("Phone that rings first").select_option(phone)
+        await page.get_by_role("button", name="Call back").click()
+        await page.get_by_text(said).wait_for()
+
+    await asyncio.gather(
+        call_back(page, "desk", "Your phone rings: pick it up, and it calls 2001."),
+        call_back(other_page, "alice", "Your phone rings: pick it up, and it calls 2001."),
+    )
+    assert sorted(call["Channel"] for call in phones.calls) == ["PJSIP/alice", "PJSIP/desk"]
+    assert await page.evaluate("document.activeElement !== document.body"), "the keyboard goes on from here"
+    await call_back(other_page, "desk", "Your phone is ringing already.")
+    phones.extensions.discard(("ivr-callback", "2001"))
+    await call_back(page, "desk", "The number 2001 cannot be called from your phone.")
+    assert len(phones.calls) == 2
+    for context in contexts:
+        await context.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Callable
@@ -82,6 +83,29 @@ async def test_phone_lists_messages_shows_one_and_dials_it(app: AppFixture, phon
         assert desk_phone.response.headers["cache-control"] == "no-store"
         assert (await desk_phone.open(screen.entries[2][1])).title == "1000 Saved (1)"
     assert await app.folder_of(newer) == await app.folder_of(older) == "new"
+
+
+async def test_two_phones_and_a_change_between_two_screens(app: AppFixture, phone: Dialler) -> None:
+    """What a phone shows is older than what it opens: a line leads to its own message, or says that it is gone."""
+    box = await app.create_box()
+    messages = [await app.create_message(box, age_s=60 * n) for n in range(PAGE_SIZE + 2)]
+    for n, message in enumerate(messages):
+        await set_caller(app, message, f"caller {n:02}")
+    phones = [phone(kind) for kind in KINDS for _ in range(2)]
+    screens = await asyncio.gather(*(one.open() for one in phones))
+    sql = "UPDATE messages SET deleted_at = 1 WHERE id = ?"
+    await app.container.database.write(lambda c: c.execute(sql, (messages[0].id,)).rowcount)
+    late = await app.create_message(box)
+    await set_caller(app, late, "late caller")
+    for place, title in ((0, "That did not work"), (1, "caller 01"), (PAGE_SIZE - 1, f"caller {PAGE_SIZE - 1:02}")):
+        opened = await asyncio.gather(
+            *(one.open(screen.entries[place][1]) for one, screen in zip(phones, screens, strict=True))
+        )
+        assert {shown.title for shown in opened} == {title}
+        assert {tuple(shown.dials) for shown in opened} == {(dial_string(box, messages[place]),) if place else ()}
+    for one, screen in zip(phones, screens, strict=True):
+        following = await one.open(screen.entries[PAGE_SIZE][1])
+        assert following.entries[0][0].startswith(f"caller {PAGE_SIZE:02}"), "none twice, none left out"
 
 
 async def test_long_folder_is_read_part_by_part(app: AppFixture, phone: Dialler) -> None:
