@@ -144,6 +144,14 @@ def _print_report(report: ImportReport, *, dry_run: bool) -> None:
             echo(f"  {format_note(note)}")
     boxes, messages = len(report.boxes), sum(sum(box.messages.values()) for box in report.boxes)
     imported = sum(box.imported for box in report.boxes)
+    known, levels = sum(box.already_imported for box in report.boxes), report.levels
+    totals = {
+        "imported before": known,
+        "left behind": levels.count(NoteLevel.LOSS),
+        "warnings": levels.count(NoteLevel.WARNING),
+    }
+    if lines := [f"{name}: {count}" for name, count in totals.items() if count]:
+        echo("; ".join(lines))
     if dry_run:
         echo(f"would import {imported} of {messages} messages of {boxes} boxes")
         return

@@ -63,8 +63,12 @@ class ImportReport:
     @property
     def level(self) -> NoteLevel:
         """The highest level of a note."""
-        notes = [*self.notes, *(note for box in self.boxes for note in box.notes)]
-        return max((note.level for note in notes), default=NoteLevel.INFO)
+        return max(self.levels, default=NoteLevel.INFO)
+
+    @property
+    def levels(self) -> list[NoteLevel]:
+        """The levels of all notes."""
+        return [note.level for note in (*self.notes, *(note for box in self.boxes for note in box.notes))]
 
     def to_document(self) -> dict[str, Any]:
         """Return it as JSON."""

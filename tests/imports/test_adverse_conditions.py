@@ -180,6 +180,7 @@ def test_dry_run_counts_what_an_import_would_import(demo: Ivr, maker: SpoolMaker
     printed = demo(*source, "--dry-run", fails=4).stdout
     assert "would import 1 of 3 messages of 2 boxes" in printed
     assert "1 already imported" in printed
+    assert "imported before: 1; left behind: 1\nwould import" in printed, "at the end, where it is seen"
 
 
 def test_note_on_further_fields_is_short() -> None:
