@@ -216,10 +216,10 @@ async def test_owner_calls_back_by_each_of_two_phones(
         await page.goto(f"/page/box/{box.id}/message/{message.id}")
     page, other_page = pages
 
-    async def call_back(page: Any, phone: str, said: str) -> None:
+    async def call_back(page: Any, phone: str, notice: str) -> None:
         await page.get_by_label("Phone that rings first").select_option(phone)
         await page.get_by_role("button", name="Call back").click()
-        await page.get_by_text(said).wait_for()
+        await page.get_by_text(notice).wait_for()
 
     await asyncio.gather(
         call_back(page, "desk", "Your phone rings: pick it up, and it calls 2001."),
