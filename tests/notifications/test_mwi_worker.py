@@ -15,6 +15,7 @@ from ivr.ami.client import AmiClient
 from ivr.app import App
 from ivr.directory.models import Account, Endpoint
 from ivr.errors import InvalidFields, StoreError
+from ivr.mailbox.mailbox import Mailbox
 from ivr.notifications.mwi_targets import Lights, MwiTargets
 from ivr.notifications.mwi_worker import MwiTiming, MwiWorker
 from ivr.notifications.settings import MwiSettings
@@ -49,6 +50,15 @@ class DatabaseAwayOnce:
 def shown_mwi(ami_server: FakeAmiServer) -> dict[str, tuple[int, int]]:
     """New and saved messages that the phones show, by MWI mailbox."""
     return ami_server.mailboxes
+
+
+async def _create_lit_box(app: NotificationAppFixture) -> Mailbox:
+    """Create mailbox 1000 with a new message, and set its light."""
+    box = await app.create_box()
+    await app.connect_ami()
+    await app.create_message(box)
+    await app.run_until_idle()
+    return box
 
 
 @pytest.mark.both_engines
@@ -253,10 +263,7 @@ async def test_disabled_mailbox_has_no_light_and_has_it_back_when_it_is_enabled(
 async def test_renumbered_box_clears_old_mwi(
     mwi_app: NotificationAppFixture, shown_mwi: dict[str, tuple[int, int]]
 ) -> None:
-    box = await mwi_app.create_box()
-    await mwi_app.connect_ami()
-    await mwi_app.create_message(box)
-    await mwi_app.run_until_idle()
+    box = await _create_lit_box(mwi_app)
     await mwi_app.container.boxes.patch(box, {"mailbox": "1009"})
     await mwi_app.run_until_idle()
     assert shown_mwi["1000@ivr"] == (0, 0)
@@ -385,10 +392,7 @@ async def test_light_that_a_phone_gives_up_shows_the_mailbox_that_has_it(
 
 
 async def test_deleted_box_clears_mwi(mwi_app: NotificationAppFixture, shown_mwi: dict[str, tuple[int, int]]) -> None:
-    box = await mwi_app.create_box()
-    await mwi_app.connect_ami()
-    await mwi_app.create_message(box)
-    await mwi_app.run_until_idle()
+    box = await _create_lit_box(mwi_app)
     await mwi_app.container.boxes.delete(box)
     await mwi_app.run_until_idle()
     assert shown_mwi["1000@ivr"] == (0, 0)
@@ -540,10 +544,7 @@ async def test_light_is_known_although_another_mailbox_changed_while_both_were_p
 async def test_light_of_a_service_that_died_before_it_could_store_it_is_put_out(
     mwi_app: NotificationAppFixture, shown_mwi: dict[str, tuple[int, int]]
 ) -> None:
-    box = await mwi_app.create_box()
-    await mwi_app.connect_ami()
-    await mwi_app.create_message(box)
-    await mwi_app.run_until_idle()
+    box = await _create_lit_box(mwi_app)
     box = await mwi_app.container.boxes.patch(box, {"mailbox": "1001"})
     targets = _SlowTargets(mwi_app.container)
     targets.go_on.set()
