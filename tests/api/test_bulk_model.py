@@ -94,7 +94,7 @@ async def test_messages_of_a_bulk_operation_are_read_together(app: AppFixture) -
     box = await app.create_box("1000")
     sent = [(await app.create_message(box, s=0.1)).id for _ in range(3)]
     unknown = [f"201605-{number:032x}" for number in range(997)]
-    messages = CountedMessages(app.container.database, app.clock)
+    messages = CountedMessages(app.container.database, app.clock, app.container.retention_clock)
     bulk = BulkOperations(messages=messages, delivery=app.container.delivery)
     outcome = await bulk.move_to_folder(box, [sent[0], *unknown, *sent[1:]], Folder.SAVED, 0)
     assert outcome.succeeded == sent

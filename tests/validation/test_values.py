@@ -409,7 +409,7 @@ def test_address_that_paths_are_appended_to_has_nothing_behind_its_folder(rest: 
         ("audio", "endpoint", r"https://s3\.example\.com"),
     ):
         with pytest.raises(ValidationError, match=f"write it as {example}"):
-            Settings(**{section: {name: url}})
+            Settings.model_validate({section: {name: url}})
 
 
 @pytest.mark.parametrize("path", ["/page", "/page/box/1", "/v2/accounts", "/v2/"])

@@ -423,7 +423,7 @@ def _name_of(element: Any) -> str:
     if ids := element.get("aria-labelledby", "").split():
         return " ".join(" ".join(found.itertext()) for id in ids for found in root.xpath("//*[@id=$id]", id=id)).strip()
     if label := element.get("aria-label"):
-        return label.strip()
+        return str(label).strip()
     if element.tag in ("input", "select", "textarea"):
         labels = [*root.xpath("//label[@for=$id]", id=element.get("id", "-")), *element.iterancestors("label")]
         parts = [
