@@ -25,8 +25,9 @@ from ivr.imports.source import ImportOptions
 from ivr.imports.spool_export import SpoolExport
 from ivr.imports.system import VoicemailSystem
 from ivr.imports.verification import Verification
-from ivr.storage.sources.app_voicemail_tables import AUDIO_COLUMN, AppVoicemailTables
+from ivr.storage.sources.app_voicemail_tables import AUDIO_COLUMN, AppVoicemailTables, TableSource
 from ivr.storage.sources.fusionpbx_tables import FusionPbxTables
+from ivr.storage.sources.mariadb import MariadbSource, is_mariadb_url
 from ivr.storage.sources.mysql_dump import MysqlDump
 from ivr.storage.sources.postgresql import PostgresqlSource
 
@@ -57,8 +58,13 @@ def _build_system(options: ImportOptions, connections: ExitStack) -> VoicemailSy
         return AppVoicemailDatabase(files, AppVoicemailTables(dump, mailboxes, messages))
     if "database" not in options.origin:
         return files
-    database = connections.enter_context(PostgresqlSource(options.origin["database"]))
-    return AppVoicemailDatabase(files, AppVoicemailTables(database, mailboxes, messages))
+    address = options.origin["database"]
+    tables: TableSource
+    if is_mariadb_url(address):
+        tables = connections.enter_context(MariadbSource(address))
+    else:
+        tables = connections.enter_context(PostgresqlSource(address))
+    return AppVoicemailDatabase(files, AppVoicemailTables(tables, mailboxes, messages))
 
 
 def describe_origin(options: ImportOptions) -> str:

@@ -29,7 +29,9 @@ def app_voicemail(
     conf: Path = typer.Option(import_run.CONF, help="The voicemail.conf."),
     spool: Path = typer.Option(import_run.SPOOL, help="The folder of the contexts of app_voicemail."),
     database: str | None = typer.Option(
-        None, help="Connection string of PostgreSQL without a password, such as 'host=/run/postgresql dbname=asterisk'."
+        None,
+        help="Database without its password: 'host=/run/postgresql dbname=asterisk' of PostgreSQL, or"
+        " mysql://asterisk@localhost/asterisk of MariaDB and MySQL.",
     ),
     dump: Path | None = typer.Option(
         None, help="Dump of a MariaDB or MySQL with those tables (.sql or .sql.gz), in the place of --database."

@@ -366,10 +366,8 @@ def test_commands_for_freepbx_work_as_they_stand(
     assert parse_json(demo("user", "show", sven["owner_id"], "--json"))["email"] == "sven@acme.example"
 
 
-def test_commands_for_tables_of_mariadb_work_as_they_stand(
-    demo: Ivr, maker: SpoolMaker, mariadb: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def fill_tables(mariadb: Callable[[str], Path], maker: SpoolMaker) -> Path:
+    """Have two messages and a greeting of mailbox 2001 in tables; return the home folder of `mariadb`."""
     maker.write_conf("[general]\nformat = wav\n")
     rows = [
         f"('/var/spool/asterisk/voicemail/default/2001/{folder}', {number}, '\"Ann O\\'ß\" <5551>',"
@@ -377,7 +375,49 @@ def test_commands_for_tables_of_mariadb_work_as_they_stand(
         for folder, number, voice in (("INBOX", 0, 1), ("Urgent", 0, 2), ("unavail", -1, 8))
     ]
     columns = "dir, msgnum, callerid, origtime, duration, recording, msg_id"
-    home = mariadb(f"{ASTERISK_TABLES}INSERT INTO voicemail_messages ({columns}) VALUES {', '.join(rows)};")
+    return mariadb(f"{ASTERISK_TABLES}INSERT INTO voicemail_messages ({columns}) VALUES {', '.join(rows)};")
+
+
+def test_commands_for_a_mariadb_that_runs_work_as_they_stand(
+    demo: Ivr, maker: SpoolMaker, mariadb: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = fill_tables(mariadb, maker) / ".my.cnf"
+    mariadb(
+        "CREATE OR REPLACE USER asterisk@localhost IDENTIFIED BY 'geh%eim';"
+        " GRANT SELECT ON asterisk.* TO asterisk@localhost;"
+    )
+    options = tmp_path / ".my.cnf"
+    options.write_text(root.read_text().replace("user=root", 'password="geh%eim"'))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    newcomer = Newcomer(demo, tmp_path, "--conf", str(maker.conf), "--spool", str(maker.spool))
+    _, dry_run = typed("A server that runs is read by its address")
+    assert "would import 2 of 2 messages of 1 boxes" in newcomer.run(dry_run)
+    address = "mysql://asterisk@localhost/asterisk"
+    for changed, status, problem in (
+        (address.replace("asterisk@", "asterisk:geh%eim@"), 2, "has a password, which everybody on"),
+        (f"{address}/more", 2, "write it as 'mysql://USER@HOST/DATABASE'"),
+        ("mysql://asterisk@localhost", 2, "write it as 'mysql://USER@HOST/DATABASE'"),
+        ("mysql://asterisk@localhost:x/asterisk", 2, "write it as 'mysql://USER@HOST/DATABASE'"),
+        (address.replace("asterisk@", "stranger@"), 5, "put the password under [client] into ~/.my.cnf"),
+        ("mysql://asterisk@127.0.0.1:1/asterisk", 5, "database asterisk of 127.0.0.1 cannot be opened"),
+        (f"{address}2", 5, "database asterisk2 of localhost cannot be opened"),
+    ):
+        assert problem in newcomer.run(dry_run.replace(address, changed), fails=status)
+    wrong_table = dry_run.replace("--messages-table voicemail_messages", "--messages-table voicemessages")
+    assert "has no table voicemessages, or the user may not see it" in newcomer.run(wrong_table, fails=3)
+    assert "2 of 2 messages of 1 boxes" in newcomer.run(dry_run.replace(" --dry-run", ""))
+    assert "all 1 boxes are equal" in newcomer.run("ivr import verify")
+    first, second = listed(demo, "2001")
+    assert (first["caller_name"], first["urgent"], second["urgent"]) == ("Ann O'ß", False, True)
+    assert audio_of(demo, tmp_path, first["id"]) == speech(1, 1500).tobytes()
+
+
+def test_commands_for_tables_of_mariadb_work_as_they_stand(
+    demo: Ivr, maker: SpoolMaker, mariadb: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    home = fill_tables(mariadb, maker)
     source = ("--conf", str(maker.conf), "--spool", str(maker.spool))
     newcomer = Newcomer(demo, tmp_path, *source, home=home)
     dump, dry_run = typed("**MariaDB, MySQL.**")
