@@ -264,6 +264,7 @@ class App(Stores):
                 delivery=self.delivery,
                 recordings=self.recordings,
                 clock=self.clock,
+                retention_clock=self.retention_clock,
                 timing=self.recovery_timing,
             ),
             clock=self.clock,

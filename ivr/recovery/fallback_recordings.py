@@ -17,7 +17,7 @@ from pathlib import Path
 
 import structlog
 
-from ivr.clock import EARLIEST_PLAUSIBLE_TIME, Clock, date_of
+from ivr.clock import EARLIEST_PLAUSIBLE_TIME, Clock, RetentionClock, date_of
 from ivr.directory.directory import DEFAULT_CONTEXT
 from ivr.errors import InvalidAudio, IvrError
 from ivr.mailbox.boxes import Boxes
@@ -110,12 +110,14 @@ class FallbackRecordingImporter:
         delivery: Delivery,
         recordings: AudioStore,
         clock: Clock,
+        retention_clock: RetentionClock,
         timing: RecoveryTiming = DEFAULT_TIMING,
     ) -> None:
         self._boxes = boxes
         self._delivery = delivery
         self._recordings = recordings
         self._clock = clock
+        self._retention_clock = retention_clock
         self._timing = timing
         self._growth_monitor = GrowthMonitor(clock)
         self._reported: set[str] = set()
@@ -195,7 +197,7 @@ class FallbackRecordingImporter:
             recorded_at = (await asyncio.to_thread(path.lstat)).st_mtime
         except FileNotFoundError:  # Asterisk, or who administers it, has moved the file away.
             return
-        if self._clock.now() - recorded_at > self._timing.undelivered_days * DAY_S:
+        if self._retention_clock.now() - recorded_at > self._timing.undelivered_days * DAY_S:
             await asyncio.to_thread(self._recordings.remove, path)
             log.warning("fallback_recording.expired", file=path.name, reason=reason)
         elif str(path) not in self._reported:

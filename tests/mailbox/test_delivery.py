@@ -47,7 +47,9 @@ async def run_recovery(app: AppFixture, after_s: float = 5, ended_channels: bool
     no_locks = ProcessLocks(app.settings.data.folder / "no-locks")  # The process that began the takes is dead.
     store, node = SqliteTakes(container.database), app.settings.node_name
     takes = Takes(store, container.recordings, app.clock, container.ids, no_locks, node)
-    fallback_importer = FallbackRecordingImporter(container.boxes, container.delivery, container.recordings, app.clock)
+    fallback_importer = FallbackRecordingImporter(
+        container.boxes, container.delivery, container.recordings, app.clock, container.retention_clock
+    )
 
     async def is_gone(channel: str) -> bool | None:
         return ended_channels
