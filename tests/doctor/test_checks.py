@@ -44,7 +44,7 @@ def test_healthy_installation_has_no_findings(doctor: DoctorFixture) -> None:
 
 def test_doctor_leaves_no_files(doctor: DoctorFixture) -> None:
     doctor.findings()
-    assert [path.name for path in doctor.folder.rglob("*")] == ["takes", "state"]
+    assert sorted(path.name for path in doctor.folder.rglob("*")) == ["state", "takes"]
 
 
 # -- the machine -----------------------------------------------------------------------------------------------------

@@ -103,4 +103,5 @@ ivr message add 1000 {folder}/hello.wav
 cp {folder}/hello.wav /var/lib/holiday.wav
 mkdir -p /opt/ivr/share/ivr/sounds
 echo h | ivr phone 1000 --stranger --fast
+ivr purge --confirm-clock --yes
 """
